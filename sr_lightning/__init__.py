@@ -1,0 +1,30 @@
+"""Train, evaluate and compare image super-resolution networks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sr_lightning.engine.upscaler import Upscaler
+
+__all__ = ["__version__", "load"]
+__version__ = "0.1.0"
+
+
+def load(path: str | Path, *, device: str = "auto") -> "Upscaler":
+    """Load a checkpoint as a function that turns an image (Pillow, array or tensor) into its SR.
+
+    Args:
+        path: such as `runs/.../checkpoints/best.ckpt`.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        sr_lightning.refusal.Refusal: no such file, or not a checkpoint of this project.
+
+    Example:
+        >>> upscaler = load("runs/.../checkpoints/best.ckpt")  # doctest: +SKIP
+        >>> large = upscaler(Image.open("small.png"))  # doctest: +SKIP
+    """
+    # torch takes seconds to import: the commands answer --help and refusals without it.
+    from sr_lightning.engine.upscaler import load as load_upscaler
+
+    return load_upscaler(path, device=device)

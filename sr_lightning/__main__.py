@@ -1,0 +1,35 @@
+"""The console command: `sr-lightning train|evaluate|upscale ...`, also `python -m sr_lightning ...`."""
+
+import sys
+from importlib import import_module
+
+from sr_lightning.refusal import nearest
+
+COMMANDS = {
+    "train": "train a super-resolution network",
+    "evaluate": "score a checkpoint, bicubic, or a folder of images",
+    "upscale": "upscale an image or a folder with a trained network",
+}
+
+
+def main() -> None:
+    """Hand the arguments over to the command that the first of them names."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help"):
+        print("usage: sr-lightning COMMAND [key=value ...]\n")
+        print("\n".join(f"  {command:<10}{summary}" for command, summary in COMMANDS.items()))
+        print("\nsr-lightning COMMAND --help says more.")
+        return
+    if name not in COMMANDS:
+        choices = ", ".join(COMMANDS)
+        print(
+            f"error: unknown command '{name}': expected one of {choices}{nearest(name, COMMANDS)}",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    del sys.argv[1]
+    import_module(f"sr_lightning.cli.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

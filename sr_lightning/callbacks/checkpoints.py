@@ -1,0 +1,92 @@
+"""`last.ckpt`, `best.ckpt` and `pretrain_end.ckpt`, written atomically and counted in the generator's steps."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from sr_lightning.modules.base import SuperResolution, super_resolution
+
+
+class Checkpoints(Checkpoint):
+    """Keeps a run's checkpoints.
+
+    Lightning's own `ModelCheckpoint` neither replaces files atomically nor knows phases. Being a `Checkpoint`,
+    this callback comes last, when an EMA callback has put the raw weights back.
+
+    Args:
+        folder: where the files go.
+        every_steps: besides each validation, `last.ckpt` is written after so many steps.
+    """
+
+    def __init__(self, *, folder: Path, every_steps: int) -> None:
+        super().__init__()
+        self.folder = folder
+        self.every_steps = every_steps
+        self.best: float | None = None
+        self.best_step: int | None = None
+        self._saved_step = -1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what choosing the best goes on from."""
+        return {"best": self.best, "best_step": self.best_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it back."""
+        self.best, self.best_step = state_dict["best"], state_dict["best_step"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the step that the run goes on from as saved."""
+        self._saved_step = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save at the end of a first phase, and every so many steps."""
+        module = super_resolution(pl_module)
+        if module.step == self._saved_step:
+            return
+        if module.phase_ends:
+            self.save(trainer, "pretrain_end")
+        if module.step % self.every_steps == 0:
+            self.save(trainer, "last")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the last, and the best where this is it."""
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        module = super_resolution(pl_module)
+        best = module.selectable and self._is_best(trainer, module)
+        self.save(trainer, "last")
+        if best and trainer.is_global_zero:
+            _replace(self.folder / "last.ckpt", self.folder / "best.ckpt")
+
+    def save(self, trainer: Trainer, name: str) -> None:
+        """Write `<name>.ckpt` so that a kill at any moment leaves the old file or the new one. All ranks call it."""
+        target = self.folder / f"{name}.ckpt"
+        partial = target.with_suffix(".part")
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            os.replace(partial, target)  # noqa: PTH105 - the name says that it is atomic
+        trainer.strategy.barrier()
+        if name == "last":
+            self._saved_step = trainer.global_step
+
+    def _is_best(self, trainer: Trainer, module: SuperResolution) -> bool:
+        if module.monitor is None:
+            self.best, self.best_step = None, module.step
+            return True
+        value = float(trainer.callback_metrics[module.monitor.name])
+        better = self.best is None or (value > self.best if module.monitor.larger_is_better else value < self.best)
+        if better:
+            self.best, self.best_step = value, module.step
+        return better
+
+
+def _replace(source: Path, target: Path) -> None:
+    partial = target.with_suffix(".part")
+    shutil.copyfile(source, partial)
+    os.replace(partial, target)  # noqa: PTH105

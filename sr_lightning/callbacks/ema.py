@@ -1,0 +1,89 @@
+"""An exponential moving average of the generator's weights."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from sr_lightning.modules.base import super_resolution
+
+# The key under which a checkpoint carries the averaged state dict of its network.
+EMA_KEY = "ema"
+
+
+class GeneratorEMA(Callback):
+    """Averages the generator, buffers included, after each of its optimiser steps; validation uses the average.
+
+    Lightning's `EMAWeightAveraging` averages the whole module, discriminator and loss network too, and counts every
+    optimiser's steps. Here both raw and averaged weights are in the checkpoint, so that a resumed run is exact.
+
+    Args:
+        decay: share of the old average that stays at each step, in [0, 1).
+
+    Raises:
+        ValueError: where the decay is outside [0, 1).
+    """
+
+    def __init__(self, *, decay: float) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"callbacks.ema.decay: expected a number in [0, 1), got {decay}.")
+        self.decay = decay
+        self.average: dict[str, Tensor] = {}
+        self._raw: dict[str, Tensor] = {}
+        self._step = -1
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin with a copy of the weights, or go on with a resumed average on the device of the run."""
+        state = _network_state(pl_module)
+        source = self.average or state
+        self.average = {name: source[name].detach().clone().to(value.device) for name, value in state.items()}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remember the step that the average stands at."""
+        self._step = trainer.global_step
+
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Average, once for each optimiser step of the generator."""
+        if trainer.global_step == self._step:
+            return
+        self._step = trainer.global_step
+        state = _network_state(pl_module)
+        floats = [name for name, value in state.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.average[name] for name in floats], [state[name] for name in floats], 1 - self.decay)
+        for name in state.keys() - set(floats):
+            self.average[name].copy_(state[name])
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the average in the network's place."""
+        if self.average:
+            state = _network_state(pl_module)
+            self._raw = {name: value.clone() for name, value in state.items()}
+            _copy_into(state, self.average)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the raw weights back."""
+        if self._raw:
+            _copy_into(_network_state(pl_module), self._raw)
+            self._raw = {}
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the average beside the raw weights."""
+        checkpoint[EMA_KEY] = self.average
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take the average back, where there is one."""
+        self.average = dict(checkpoint.get(EMA_KEY, {}))
+
+
+def _network_state(module: LightningModule) -> dict[str, Tensor]:
+    return dict(super_resolution(module).network.state_dict())
+
+
+@torch.no_grad()
+def _copy_into(target: dict[str, Tensor], source: dict[str, Tensor]) -> None:
+    for name, value in target.items():
+        value.copy_(source[name])

@@ -1,0 +1,200 @@
+"""What every command does before its work: read the arguments, help, refuse, then let Hydra run the task."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig
+
+from sr_lightning.cli.compose import Composer, Tree, cells, conf_dir, parse_overrides
+from sr_lightning.cli.refuse import compose_checked, quote_path
+from sr_lightning.refusal import Refusal, nearest
+
+Check = Callable[[Tree, dict[str, Any]], None]
+Task = Callable[[DictConfig], Any]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of the program.
+
+    Attributes:
+        name: its name, and that of its primary yaml.
+        summary: what it does, in a sentence.
+        examples: command lines that show it, each with what it does.
+        task: what to do with the composed configuration.
+        check: refuses what the task could not do, from the composed tree and the choices of its groups.
+        rewrite: turns the arguments into those that Hydra gets.
+        sweeps: whether `-m` makes sense.
+    """
+
+    name: str
+    summary: str
+    examples: Sequence[tuple[str, str]]
+    task: Task
+    check: Check
+    rewrite: Callable[[list[str]], "Rewritten"] | None = None
+    sweeps: bool = False
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """Arguments after a command has had its say: overrides, and another folder for the primary yaml."""
+
+    overrides: list[str]
+    config_path: Path | None = None
+    config_name: str | None = None
+
+
+def launch(command: Command) -> None:
+    """Run a command with the arguments of this process; exits with 1 and one line on a refusal."""
+    # The console script does not see the folder it is called from; a user's own package lies there.
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds texts
+        sys.path.append(os.getcwd())  # noqa: PTH109
+    try:
+        arguments = _parse(command, sys.argv[1:])
+        if arguments.help:
+            print(help_text(command, _composer(command, arguments, None)))
+            return
+        if not _runs(arguments):
+            _hand_over(command, arguments, Rewritten(arguments.overrides))
+            return
+        quoted = arguments.overrides if arguments.multirun else [quote_path(text) for text in arguments.overrides]
+        rewritten = command.rewrite(quoted) if command.rewrite else Rewritten(quoted)
+        _check_cells(command, arguments, rewritten)
+    except Refusal as refusal:
+        refuse(refusal)
+    _hand_over(command, arguments, rewritten)
+
+
+def refuse(refusal: Exception) -> NoReturn:
+    """Print the one line of a refusal and leave with exit code 1."""
+    print(f"error: {' '.join(str(refusal).split())}", file=sys.stderr)
+    sys.exit(1)
+
+
+def help_text(command: Command, composer: Composer) -> str:
+    """Return what `--help` prints: what the command does, its groups with their choices, examples."""
+    lines = [f"{command.name}: {command.summary}", "", "Examples"]
+    for line, meaning in command.examples:
+        lines += [f"  {line}", f"      {meaning}"]
+    groups = {name: choices for name, choices in composer.groups().items() if name != "recipe"}
+    tree = composer.compose([]).tree if command.sweeps else {}
+    if command.sweeps:
+        lines += ["", "Choices (group=choice; loss takes several: 'loss=[l1,perceptual]')"]
+        width = max(len(name) for name in groups)
+        lines += [f"  {name:<{width}}  {', '.join(choices)}" for name, choices in groups.items()]
+    lines += ["", "Keys (key=value)"]
+    lines += [f"  {line}" for line in _key_lines(command, tree)]
+    lines += [
+        "",
+        "Flags",
+        "  --cfg job --resolve   print the configuration instead of running it",
+        "  --config-dir DIR      a folder with your own yamls (DIR/model/mine.yaml: model=mine)",
+    ]
+    if command.sweeps:
+        lines.append("  -m, --multirun        run every combination of comma-separated values")
+    lines.append("  --hydra-help          what else Hydra can do")
+    lines.append("\nQuote brackets in zsh: 'loss=[l1,perceptual]'.")
+    return "\n".join(lines)
+
+
+def _key_lines(command: Command, tree: Tree) -> list[str]:
+    """Return the plain keys of the primary yaml with the comment that stands above each."""
+    lines: list[str] = []
+    comments: list[str] = []
+    parent = ""
+    for raw in (conf_dir() / f"{command.name}.yaml").read_text().splitlines():
+        text = raw.strip()
+        if raw.startswith(("defaults:", "hydra:", "names:")):
+            parent = "-"
+        elif raw and not raw.startswith((" ", "#")):
+            parent = ""
+        if text.startswith("#"):
+            comments.append(text.lstrip("# "))
+        elif parent == "-" or not text:
+            comments = []
+        elif text.endswith(":"):
+            parent, comments = f"{text[:-1]}.", []
+        else:
+            key, _, value = text.partition(": ")
+            lines.append(f"{parent}{key}={value}" + (f"   {' '.join(comments)}" if comments else ""))
+            comments = []
+    if command.sweeps:
+        lines += [f"{key}={_dig(tree, key)}" for key in _COMMON_KEYS]
+        lines.append(f"every key: {command.name}.py --cfg job --resolve")
+    return lines
+
+
+_COMMON_KEYS = (
+    "trainer.max_steps", "trainer.val_every_steps", "trainer.precision", "trainer.devices", "data.batch_size",
+    "data.hr_patch", "data.lr_patch", "data.num_workers", "optimizer.lr", "loss.l1.weight", "model.channels",
+)  # fmt: skip
+
+
+def _dig(tree: Tree, path: str) -> Any:
+    value: Any = tree
+    for part in path.split("."):
+        value = value[part]
+    return "null" if value is None else value
+
+
+def _parse(command: Command, argv: list[str]) -> Namespace:
+    parser = get_args_parser()
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+    for argument in argv:
+        flag = argument.partition("=")[0]
+        if flag.startswith("-") and flag not in flags:
+            raise Refusal(f"unknown flag '{flag}': expected key=value or a flag of --help{nearest(flag, flags)}")
+    arguments = parser.parse_args(argv)
+    if arguments.multirun and not command.sweeps:
+        raise Refusal(f"{command.name} runs once: -m is for train.")
+    return arguments
+
+
+def _runs(arguments: Namespace) -> bool:
+    """Whether the command does its work, rather than showing something of Hydra's."""
+    return not (arguments.hydra_help or arguments.cfg or arguments.info is not None or arguments.shell_completion)
+
+
+def _composer(command: Command, arguments: Namespace, rewritten: Rewritten | None) -> Composer:
+    config_dirs = [Path(arguments.config_dir)] if arguments.config_dir else []
+    return Composer(
+        (rewritten and rewritten.config_name) or command.name,
+        config_dirs=config_dirs,
+        base_dir=rewritten.config_path if rewritten else None,
+    )
+
+
+def _check_cells(command: Command, arguments: Namespace, rewritten: Rewritten) -> None:
+    composer = _composer(command, arguments, rewritten)
+    overrides = parse_overrides(rewritten.overrides)
+    swept = [override.key_or_group for override in overrides if override.is_sweep_override()]
+    if swept and not arguments.multirun:
+        hint = "add -m to sweep over them" if command.sweeps else "quote a value that holds commas"
+        raise Refusal(f"{swept[0]} has several values; {hint}, or write a list as '{swept[0]}=[a,b]'.")
+    for cell in cells(overrides) if arguments.multirun else [rewritten.overrides]:
+        composed = compose_checked(composer, parse_overrides(cell), cell)
+        command.check(composed.tree, composed.choices)
+
+
+def _hand_over(command: Command, arguments: Namespace, rewritten: Rewritten) -> None:
+    """Let Hydra make the run folder(s) and call the task."""
+    flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
+    sys.argv = [sys.argv[0], *flags, *rewritten.overrides]
+    # Hydra names its job after the file of the task function, and finds yamls by the path given here.
+    main = hydra.main(
+        version_base="1.3",
+        config_path=str(rewritten.config_path or conf_dir()),
+        config_name=rewritten.config_name or command.name,
+    )
+    main(command.task)()
+
+
+__all__ = ["Command", "Rewritten", "help_text", "launch", "refuse"]

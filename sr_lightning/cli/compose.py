@@ -1,0 +1,151 @@
+"""Composing a configuration without running it, so that refusals come before anything heavy is imported.
+
+The only module that knows Hydra's inner interface (its `compose` cannot search `--config-dir`).
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import setup_globals
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from sr_lightning.refusal import Refusal
+
+Tree = dict[str, Any]
+
+
+def conf_dir() -> Path:
+    """Return the folder of the project's yamls: `conf/` of a clone, or the copy inside the installed package."""
+    package = Path(__file__).resolve().parents[1]
+    clone = package.parent / "conf"
+    return clone if (clone / "train.yaml").is_file() else package / "conf"
+
+
+def register_resolvers() -> None:
+    """Register the functions that the yamls call as `${name:...}`."""
+    resolvers: dict[str, Callable[..., Any]] = {
+        # loss=[l1,perceptual] -> l1+perceptual
+        "joined": lambda names: names if isinstance(names, str) else "+".join(names),
+        # ${share:1000,0.5} -> 500
+        "share": lambda total, part: int(total * part),
+        # The side of an HR patch, whichever of the two was given.
+        "hr_patch": lambda hr_patch, lr_patch, scale: hr_patch if hr_patch else (lr_patch or 0) * scale,
+        # ${patch_for:4,24} -> 96: an HR patch of 24 LR pixels, at every scale a multiple of 48.
+        "patch_for": lambda scale, lr_side: scale * lr_side,
+    }
+    for name, resolver in resolvers.items():
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composed configuration: the tree with every interpolation resolved, and the choice of each group."""
+
+    tree: Tree
+    choices: dict[str, Any]
+
+
+class Composer:
+    """Composes one command's configuration from the project's yamls and, before them, a user's own folder.
+
+    Args:
+        config_name: the primary yaml (`train`).
+        config_dirs: extra folders with the user's yamls.
+        base_dir: where the primary yaml lies; the project's `conf/` by default.
+    """
+
+    def __init__(self, config_name: str, *, config_dirs: Iterable[Path] = (), base_dir: Path | None = None) -> None:
+        setup_globals()
+        register_resolvers()
+        self.config_name = config_name
+        search_path = create_config_search_path(str(base_dir or conf_dir()))
+        for folder in config_dirs:
+            if not folder.is_dir():
+                raise Refusal(f"--config-dir: expected a folder, got {folder}, which is not one.")
+            search_path.prepend("command-line", f"file://{folder.resolve()}", SearchPathQuery(provider="schema"))
+        self._loader = ConfigLoaderImpl(config_search_path=search_path)
+
+    def groups(self) -> dict[str, list[str]]:
+        """Return each configuration group (`model`, `module/discriminator`, ...) with its choices."""
+        found: dict[str, list[str]] = {}
+        queue = [""]
+        while queue:
+            parent = queue.pop(0)
+            for name in self._loader.list_groups(parent):
+                group = f"{parent}/{name}" if parent else name
+                if group == "hydra" or name.startswith((".", "_")):
+                    continue
+                choices = self._loader.get_group_options(group, results_filter=ObjectType.CONFIG)
+                if choices:
+                    found[group] = sorted(choices)
+                queue.append(group)
+        return found
+
+    def compose(self, overrides: Sequence[str]) -> Composed:
+        """Compose and resolve; whatever Hydra objects to becomes a one-line refusal."""
+        try:
+            cfg = self._loader.load_configuration(
+                config_name=self.config_name, overrides=list(overrides), run_mode=RunMode.RUN
+            )
+            with open_dict(cfg.hydra):
+                cfg.hydra.job.num = 0
+                # A preview only: what it resolves to is not where the run will be.
+                cfg.hydra.runtime.output_dir = os.devnull
+            HydraConfig.instance().set_config(cfg)
+            choices = dict(cfg.hydra.runtime.choices)
+            task = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+            tree = OmegaConf.to_container(task, resolve=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise Refusal(_first_lines(error)) from error
+        finally:
+            HydraConfig.instance().cfg = None
+        assert isinstance(tree, dict)
+        return Composed(tree={str(key): value for key, value in tree.items()}, choices=choices)
+
+
+def parse_overrides(arguments: Sequence[str]) -> list[Override]:
+    """Parse `key=value` arguments by Hydra's grammar; what it cannot read is refused."""
+    parser = OverridesParser.create()
+    parsed = []
+    for argument in arguments:
+        try:
+            parsed.append(parser.parse_override(argument))
+        except HydraException as error:
+            raise Refusal(
+                f"cannot read '{argument}': expected key=value; put values with special characters into quotes, "
+                f"as in \"key='a b'\"."
+            ) from error
+    return parsed
+
+
+def cells(overrides: Sequence[Override]) -> list[list[str]]:
+    """Expand a sweep (`model=a,b scale=2,3`) into the overrides of its cells, in Hydra's own order."""
+    return list(itertools.chain.from_iterable(BasicSweeper.split_arguments(list(overrides), None)))
+
+
+def as_config(tree: Tree) -> DictConfig:
+    """Wrap a plain tree for the engine."""
+    return OmegaConf.create(tree)
+
+
+def _first_lines(error: BaseException) -> str:
+    """Return what went wrong; Hydra wraps the telling error in one without words."""
+    while not str(error).strip() and error.__cause__:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2]) if lines else type(error).__name__

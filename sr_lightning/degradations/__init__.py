@@ -1,0 +1,1 @@
+"""HR batch to LR batch."""

@@ -1,0 +1,133 @@
+"""Scoring a network, or anybody's images, under a named protocol."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from sr_lightning.data.benchmarks import EvaluationSet, match_images
+from sr_lightning.data.image import read_uint8
+from sr_lightning.functional.quantize import to_uint8
+from sr_lightning.functional.resize import imresize
+from sr_lightning.metrics.mean import ScoreMean
+from sr_lightning.metrics.protocol import Pair, Protocol, Score, prepare, score
+from sr_lightning.networks.luma import Network, forward_rgb
+from sr_lightning.refusal import Refusal
+
+# Makes `sr` of one image: from its prepared pair and the index of the image in its set.
+Source = Callable[[Pair, int], Tensor]
+Progress = Callable[[str], None]
+
+
+def network_source(network: nn.Module, *, device: torch.device) -> Source:
+    """Return the SR of a network, in float32; Y in, Y out where the protocol says so."""
+    network = network.eval().to(device).to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def super_resolve(pair: Pair, index: int) -> Tensor:
+        lr = pair.lr.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
+        if lr.shape[1] == 1 and network.channels == 1:
+            return cast(Tensor, network(lr)).cpu()
+        if lr.shape[1] == 1:
+            raise Refusal("protocol=y_chain scores networks of one channel, this one takes RGB; use protocol=rgb_to_y.")
+        return forward_rgb(cast(Network, network), lr).cpu()
+
+    return super_resolve
+
+
+def image_source(folder: Path, evaluation_set: EvaluationSet, *, protocol: Protocol) -> Source:
+    """Return the SR images of a folder, matched to the HR images by name."""
+    files = match_images(folder, [path.stem for path in evaluation_set.hr], set_name=evaluation_set.name)
+
+    def read(pair: Pair, index: int) -> Tensor:
+        image = _read(files[index])
+        # The same rule as for HR: what is no Y yet becomes it, cut like the HR image.
+        sr = prepare(image, None, protocol=protocol, scale=1).hr
+        if sr.shape != pair.hr.shape:
+            raise Refusal(
+                f"images: {files[index]} has {sr.shape[3]}x{sr.shape[2]} pixels, the HR image cut to the scale has "
+                f"{pair.hr.shape[3]}x{pair.hr.shape[2]}."
+            )
+        return sr
+
+    return read
+
+
+def evaluate_set(
+    evaluation_set: EvaluationSet,
+    *,
+    source: Source,
+    protocol: Protocol,
+    scale: int,
+    save: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Score a set; bicubic is scored beside, under the same protocol.
+
+    Returns:
+        `psnr`, `ssim` (means over the images), `images`, `bicubic` {psnr, ssim} and `per_image`
+        {name: {psnr, ssim}}.
+    """
+    means, baseline = ScoreMean(), ScoreMean()
+    per_image: dict[str, dict[str, float]] = {}
+    for index, (name, pair) in enumerate(_pairs(evaluation_set, protocol=protocol, scale=scale)):
+        sr = source(pair, index)
+        result = score(sr, pair.hr, protocol=protocol, scale=scale)
+        means.update(result)
+        baseline.update(bicubic_score(pair, protocol=protocol, scale=scale))
+        per_image[name] = {"psnr": result.psnr, "ssim": result.ssim}
+        if save is not None:
+            _save(sr, save / evaluation_set.name / f"{name}.png")
+        if progress is not None:
+            progress(f"{evaluation_set.name} {name}")
+    bicubic = baseline.compute()
+    return {
+        **_numbers(means.compute()),
+        "bicubic": {key: float(bicubic[key]) for key in ("psnr", "ssim")},
+        "per_image": per_image,
+    }
+
+
+def bicubic_score(pair: Pair, *, protocol: Protocol, scale: int) -> Score:
+    """Score MATLAB's bicubic upscaling of a pair's LR image."""
+    return score(imresize(pair.lr, scale), pair.hr, protocol=protocol, scale=scale)
+
+
+def bicubic_means(pairs: Sequence[tuple[Tensor, Tensor]], *, protocol: Protocol, scale: int) -> dict[str, float]:
+    """Return bicubic's mean PSNR and SSIM over uint8 (lr, hr) images (1, 3, H, W)."""
+    baseline = ScoreMean()
+    for lr, hr in pairs:
+        baseline.update(bicubic_score(prepare(hr, lr, protocol=protocol, scale=scale), protocol=protocol, scale=scale))
+    means = baseline.compute()
+    return {key: float(means[key]) for key in ("psnr", "ssim")}
+
+
+def _pairs(evaluation_set: EvaluationSet, *, protocol: Protocol, scale: int) -> Iterator[tuple[str, Pair]]:
+    lr_files = evaluation_set.lr or (None,) * len(evaluation_set.hr)
+    for hr_file, lr_file in zip(evaluation_set.hr, lr_files, strict=True):
+        lr = None if lr_file is None else _read(lr_file)
+        try:
+            yield hr_file.stem, prepare(_read(hr_file), lr, protocol=protocol, scale=scale)
+        except ValueError as error:
+            raise Refusal(f"{hr_file}: {error}") from error
+
+
+def _read(path: Path) -> Tensor:
+    try:
+        pixels = torch.from_numpy(read_uint8(path).copy())
+    except (ValueError, OSError) as error:
+        raise Refusal(f"{path}: {error}") from error
+    return (pixels[..., None] if pixels.ndim == 2 else pixels).permute(2, 0, 1)[None]
+
+
+def _numbers(means: dict[str, Any]) -> dict[str, Any]:
+    return {"psnr": float(means["psnr"]), "ssim": float(means["ssim"]), "images": int(means["images"])}
+
+
+def _save(sr: Tensor, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = to_uint8(sr)[0].permute(1, 2, 0).numpy()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(path)

@@ -1,0 +1,121 @@
+"""A trained network as a function of an image."""
+
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+from sr_lightning.engine.checkpoint import load_network
+from sr_lightning.engine.precision import resolve_device
+from sr_lightning.functional.quantize import from_uint8, to_uint8
+from sr_lightning.functional.resize import imresize
+from sr_lightning.networks.luma import Network, forward_rgb
+
+ImageLike = TypeVar("ImageLike", Image.Image, np.ndarray, Tensor)
+
+HIGH_DEPTH = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+class Upscaler:
+    """Turns an image into its super-resolved version, in float32.
+
+    Example:
+        >>> upscaler = sr_lightning.load("runs/.../checkpoints/best.ckpt")  # doctest: +SKIP
+        >>> upscaler(Image.open("small.png")).save("large.png")  # doctest: +SKIP
+
+    Args:
+        network: maps `lr` to `sr`; of one or three channels.
+        device: where it runs.
+
+    Attributes:
+        scale: how many times larger the result is.
+    """
+
+    def __init__(self, network: nn.Module, *, device: torch.device) -> None:
+        self.network = network.eval().to(device).to(memory_format=torch.channels_last)
+        self.device = device
+        self.scale = int(cast(int, network.scale))
+
+    def __call__(self, image: ImageLike) -> ImageLike:
+        """Return the image `scale` times larger, of the same kind.
+
+        Args:
+            image: a Pillow image (8 bits per channel; alpha goes up bicubically; EXIF orientation is applied);
+                or an array (H, W), (H, W, 1) or (H, W, 3), uint8 or float in [0, 1];
+                or a tensor (C, H, W) or (N, C, H, W) of 1 or 3 channels, uint8 or float in [0, 1].
+
+        Raises:
+            ValueError: another shape, or more than 8 bits per channel in a Pillow image.
+            TypeError: none of these kinds.
+        """
+        if isinstance(image, Image.Image):
+            return self._pillow(image)
+        if isinstance(image, np.ndarray):
+            return self._array(image)
+        if isinstance(image, Tensor):
+            return self._tensor(image)
+        raise TypeError(f"expected a Pillow image, a numpy array or a tensor, got {type(image).__name__}.")
+
+    @torch.inference_mode()
+    def super_resolve(self, lr: Tensor) -> Tensor:
+        """Map `lr` (N, 1 or 3, H, W) in [0, 1], grey or RGB, to `sr` of as many channels, clamped to [0, 1]."""
+        if lr.ndim != 4 or lr.shape[1] not in (1, 3):
+            raise ValueError(f"expected images (N, 1 or 3, H, W), got shape {tuple(lr.shape)}.")
+        rgb = lr.to(self.device, torch.float32).expand(-1, 3, -1, -1)
+        rgb = rgb.contiguous(memory_format=torch.channels_last)
+        sr = forward_rgb(cast(Network, self.network), rgb).clamp(0, 1)
+        return sr.mean(1, keepdim=True) if lr.shape[1] == 1 else sr
+
+    def _pillow(self, image: Image.Image) -> Image.Image:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in HIGH_DEPTH:
+            raise ValueError(f"expected 8 bits per channel, got an image of mode {image.mode}; convert it first.")
+        transparent = image.has_transparency_data
+        grey = image.mode in ("1", "L", "LA")
+        # Palettes and CMYK become RGB; alpha is split off, so that no network blends it in.
+        image = image.convert(("L" if grey else "RGB") + ("A" if transparent else ""))
+        bands = image.split()
+        colour, alpha = (bands[:-1], bands[-1]) if transparent else (bands, None)
+        lr = torch.stack([_band(band) for band in colour])[None]
+        sr = to_uint8(self.super_resolve(from_uint8(lr)))[0].cpu().numpy()
+        levels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in sr]
+        if alpha is not None:
+            large = imresize(from_uint8(_band(alpha))[None, None], self.scale)
+            levels.append(Image.fromarray(to_uint8(large.clamp(0, 1))[0, 0].numpy()))
+        return levels[0] if image.mode == "L" else Image.merge(image.mode, levels)
+
+    def _array(self, image: np.ndarray) -> np.ndarray:
+        planar = image[..., None] if image.ndim == 2 else image
+        if planar.ndim != 3 or planar.shape[2] not in (1, 3):
+            raise ValueError(f"expected an array (H, W), (H, W, 1) or (H, W, 3), got shape {image.shape}.")
+        sr = self._tensor(torch.from_numpy(np.array(planar)).permute(2, 0, 1))
+        result = sr.permute(1, 2, 0).cpu().numpy().astype(image.dtype)
+        return result[..., 0] if image.ndim == 2 else result
+
+    def _tensor(self, image: Tensor) -> Tensor:
+        batch = image[None] if image.ndim == 3 else image
+        if batch.dtype == torch.uint8:
+            sr = to_uint8(self.super_resolve(from_uint8(batch)))
+        elif batch.is_floating_point():
+            sr = self.super_resolve(batch).to(batch.dtype)
+        else:
+            raise ValueError(f"expected uint8 or floats in [0, 1], got {batch.dtype}.")
+        sr = sr.to(image.device)
+        return sr[0] if image.ndim == 3 else sr
+
+
+def load(path: str | Path, *, device: str = "auto") -> Upscaler:
+    """Load a checkpoint as a function of an image.
+
+    Args:
+        path: such as `runs/.../checkpoints/best.ckpt`.
+        device: auto, cpu, cuda or mps.
+    """
+    return Upscaler(load_network(Path(path).expanduser()).network, device=resolve_device(device))
+
+
+def _band(band: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(band, dtype=np.uint8))

@@ -1,0 +1,1 @@
+"""Scores of one image pair and the protocols they are computed under."""

@@ -1,0 +1,183 @@
+"""Under which rules a score was computed: a number without them cannot be compared with anything.
+
+The named protocols are the ones that published tables follow. They differ by up to 0.1 dB on the same images,
+and by 2 dB between Y and RGB.
+"""
+
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from sr_lightning.functional.color import rgb_to_y
+from sr_lightning.functional.geometry import modcrop, shave
+from sr_lightning.functional.quantize import from_uint8, round_to_uint8_grid
+from sr_lightning.functional.resize import downscale_uint8, imresize
+from sr_lightning.metrics.psnr import psnr
+from sr_lightning.metrics.ssim import ssim
+from sr_lightning.refusal import nearest
+
+# BasicSR crops HR to a multiple of 12 at every scale ("GTmod12"), so HR may exceed its LR by up to 11 pixels.
+_LARGEST_REMAINDER = 11
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How SR and HR become a number.
+
+    Attributes:
+        name: What tables call it.
+        color: ``y`` compares the luma of BT.601 in limited range; ``rgb`` all three channels.
+        border: Pixels not counted on each side; ``scale`` for as many as the scale.
+        rounding: ``uint8`` rounds SR to what a file would hold; ``none`` only clips it.
+        grey: What a grey file is. ``replicate``: RGB with three equal channels. ``y``: luma itself; then
+            everything is luma from the start: HR becomes Y, rounded to uint8, before LR is made of it.
+        ema: Averaged weights were used.
+        self_ensemble: SR is the mean over the eight flips and rotations.
+        tile: Side of the tiles SR was put together from, in LR pixels; None for whole images.
+    """
+
+    name: str
+    color: Literal["y", "rgb"]
+    border: Literal["scale"] | int
+    rounding: Literal["uint8", "none"]
+    grey: Literal["replicate", "y"]
+    ema: bool = False
+    self_ensemble: bool = False
+    tile: int | None = None
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images under this protocol: 1 where they are luma from the start, else 3."""
+        return 1 if self.grey == "y" else 3
+
+    def border_pixels(self, scale: int) -> int:
+        """Pixels not counted on each side of an SR image of this scale."""
+        return scale if self.border == "scale" else self.border
+
+    def as_dict(self, scale: int) -> dict[str, str | int | bool | None]:
+        """The fields as they stand beside a score in ``results.json``, with the border as a number."""
+        return {**asdict(self), "border": self.border_pixels(scale)}
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        # Papers since EDSR: LR is a PNG, SR is rounded as RGB, luma is taken last.
+        Protocol(name="rgb_to_y", color="y", border="scale", rounding="uint8", grey="replicate"),
+        # SRCNN and VDSR, and the "Bicubic" row of every table: luma first, LR never rounded.
+        Protocol(name="y_chain", color="y", border="scale", rounding="uint8", grey="y"),
+        # PyTorch ports of networks for Y (FSRCNN-pytorch): LR is a PNG, SR is never rounded.
+        Protocol(name="y_float", color="y", border="scale", rounding="none", grey="replicate"),
+        Protocol(name="rgb", color="rgb", border="scale", rounding="uint8", grey="replicate"),
+    )
+}
+
+
+class Pair(NamedTuple):
+    """The input of a network and the image its output is compared with, ``(1, C, H, W)`` in [0, 1]."""
+
+    lr: Tensor
+    hr: Tensor
+
+
+class Score(NamedTuple):
+    """PSNR in dB and SSIM of one image."""
+
+    psnr: float
+    ssim: float
+
+
+def get_protocol(name: str) -> Protocol:
+    """The protocol of that name; ValueError with the choices and the nearest one where there is none."""
+    if name not in PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}; got {name!r}{nearest(name, PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+def prepare(hr: Tensor, lr: Tensor | None, *, protocol: Protocol, scale: int) -> Pair:
+    """Turns the images of a benchmark's files into what the protocol compares.
+
+    Args:
+        hr: ``(1, C, H, W)`` uint8, RGB or grey, not yet cropped.
+        lr: The published LR image, ``(1, C, h, w)`` uint8; None makes it of ``hr`` by the rule of the
+            published files. Where the protocol is luma from the start LR is always made of ``hr``, and this
+            one is not used.
+        protocol: The rules.
+        scale: The factor between the two.
+
+    Returns:
+        ``lr`` and ``hr`` with ``protocol.channels`` channels, ``hr`` cropped from the top left to ``scale``
+        times ``lr``. float32, but ``lr`` is float64 where it is made of luma: that protocol never rounds it.
+
+    Raises:
+        ValueError: Not uint8, not 1 or 3 channels, or an LR that is not this HR's at this scale.
+    """
+    for name, image in (("hr", hr), ("lr", lr)):
+        if image is not None and (image.dtype != torch.uint8 or image.shape[-3] not in (1, 3)):
+            raise ValueError(
+                f"{name} must be uint8 with 1 or 3 channels, got {image.dtype} of shape {tuple(image.shape)}."
+            )
+    if protocol.grey == "y":
+        luma = _luma(modcrop(hr, scale))
+        return Pair(imresize(luma, Fraction(1, scale)), luma.float())
+    hr = modcrop(hr, scale) if lr is None else _crop_to(hr, lr, scale)
+    lr = downscale_uint8(hr, scale) if lr is None else lr
+    return Pair(_rgb(from_uint8(lr)), _rgb(from_uint8(hr)))
+
+
+def score(sr: Tensor, hr: Tensor, *, protocol: Protocol, scale: int) -> Score:
+    """Compares one SR image with its HR, in float64.
+
+    Args:
+        sr: ``(1, C, H, W)``, the network's output: neither clamped nor rounded.
+        hr: The same shape, as `prepare` returns it.
+        protocol: The rules.
+        scale: Sets the border where the protocol says so.
+
+    Raises:
+        ValueError: The shapes differ, there is more than one image, the channels are not the protocol's, or
+            too
+            little is left inside the border.
+    """
+    expected = (1, protocol.channels, *hr.shape[-2:])
+    if sr.shape != expected or hr.shape != expected:
+        raise ValueError(
+            f"{protocol.name} compares one image of {protocol.channels} channels,"
+            f" got sr {tuple(sr.shape)} and hr {tuple(hr.shape)}."
+        )
+    # HR comes from a file: put it back onto its levels, which float32 misses by 3e-8.
+    sr, hr = sr.double(), round_to_uint8_grid(hr.double())
+    if protocol.rounding == "uint8":
+        sr = round_to_uint8_grid(sr)
+    if protocol.color == "y" and protocol.channels == 3:
+        sr, hr = rgb_to_y(sr), rgb_to_y(hr)
+    # After the luma: without rounding, the Y of a Y network must be clipped, not the RGB it was put into.
+    sr = sr.clamp(0.0, 1.0)
+    border = protocol.border_pixels(scale)
+    sr, hr = shave(sr, border), shave(hr, border)
+    return Score(psnr(sr, hr).item(), ssim(sr, hr).item())
+
+
+def _luma(image: Tensor) -> Tensor:
+    """Y on its uint8 levels as float64 in [0, 1]; a grey image is Y already."""
+    luma = image.double() / 255.0
+    return luma if image.shape[-3] == 1 else round_to_uint8_grid(rgb_to_y(luma))
+
+
+def _rgb(image: Tensor) -> Tensor:
+    return image.expand(-1, 3, -1, -1)
+
+
+def _crop_to(hr: Tensor, lr: Tensor, scale: int) -> Tensor:
+    """HR, cropped from the top left to what LR was made of."""
+    height, width = lr.shape[-2] * scale, lr.shape[-1] * scale
+    remainders = hr.shape[-2] - height, hr.shape[-1] - width
+    if not all(0 <= remainder <= _LARGEST_REMAINDER for remainder in remainders):
+        raise ValueError(
+            f"LR of {lr.shape[-2]}x{lr.shape[-1]} pixels is not that of HR of {hr.shape[-2]}x{hr.shape[-1]}"
+            f" at scale {scale}, which is {height}x{width} or a little more; check scale and folders."
+        )
+    return hr[..., :height, :width]

@@ -1,0 +1,182 @@
+"""What every way of training a super-resolution network shares: validation, logging, what a checkpoint carries."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from sr_lightning.functional.color import rgb_to_y
+from sr_lightning.losses.weighted_sum import WeightedSum
+from sr_lightning.metrics.lpips import Lpips
+from sr_lightning.metrics.mean import ScoreMean
+from sr_lightning.metrics.protocol import Protocol, prepare, score
+from sr_lightning.modules.schedules import Schedule
+from sr_lightning.networks.luma import Network, forward_rgb
+
+# Takes parameters, and `lr=` for a rate other than the configured one; what Hydra's `_partial_` gives.
+OptimizerFactory = Callable[..., Optimizer]
+# The key under which a checkpoint carries what rebuilds its network.
+CHECKPOINT_KEY = "sr_lightning"
+
+
+class Monitor(NamedTuple):
+    """The validation metric that chooses `best.ckpt`."""
+
+    name: str
+    larger_is_better: bool
+
+
+class SuperResolution(LightningModule):
+    """Base of the training methods; a subclass says how a batch changes the weights.
+
+    Args:
+        network: maps `lr` (N, C, H, W) in [0, 1] to `sr` (N, C, scale*H, scale*W); has `scale` and `channels`.
+        loss: the content loss.
+        optimizer: makes the optimiser of the network's parameters.
+        schedule: the learning rate's factor.
+        protocol: how validation scores.
+        max_steps: optimiser steps of the generator in the whole run.
+        log_every_steps: steps between two records of the training metrics.
+        description: plain values from which `engine.build` makes the same network again; goes into checkpoints.
+        gradient_clip: largest norm of the gradient, or None.
+        accumulate: micro-batches of one optimiser step.
+        compile_step: compile the training forward with `torch.compile`.
+        lpips: perceptual distance for validation, or None where its backbone is not on this machine.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        loss: WeightedSum,
+        optimizer: OptimizerFactory,
+        schedule: Schedule,
+        protocol: Protocol,
+        max_steps: int,
+        log_every_steps: int,
+        description: dict[str, Any],
+        gradient_clip: float | None,
+        accumulate: int,
+        compile_step: bool,
+        lpips: Lpips | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.loss = loss
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.protocol = protocol
+        self.max_steps = max_steps
+        self.log_every_steps = log_every_steps
+        self.description = description
+        self.gradient_clip = gradient_clip
+        self.accumulate = accumulate
+        self.scores = ScoreMean()
+        self.last_loss: Tensor | None = None
+        # In tuples, so that they are no submodules: no `_orig_mod.` keys, no metric's backbone in a checkpoint.
+        self._train_forward: tuple[Callable[[Tensor], Tensor]] = (
+            torch.compile(self.network) if compile_step else self.network,
+        )
+        self._lpips = (lpips,)
+
+    @property
+    def scale(self) -> int:
+        """HR pixels per LR pixel."""
+        return self._typed_network.scale
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps of the generator done so far, over all resumed parts of the run."""
+        return self.global_step
+
+    @property
+    def monitor(self) -> Monitor | None:
+        """What chooses `best.ckpt`; None where the last is taken for the best."""
+        return Monitor("val/psnr", larger_is_better=True)
+
+    @property
+    def selectable(self) -> bool:
+        """Whether the weights of now may become `best.ckpt`."""
+        return True
+
+    @property
+    def phase_ends(self) -> bool:
+        """Whether the step just done was the last of a generator-only phase."""
+        return False
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Map `lr` (N, 3, H, W) in [0, 1] to `sr` (N, 3, scale*H, scale*W), not clamped."""
+        return forward_rgb(self._typed_network, lr)
+
+    def train_forward(self, lr: Tensor) -> Tensor:
+        """Run the network, compiled where that was asked for."""
+        return self._train_forward[0](lr)
+
+    def own_channels(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return `lr` and `hr` of a batch as the network takes them: Y for a network of one channel."""
+        lr, hr = batch["lr"], batch["hr"]
+        return (rgb_to_y(lr), rgb_to_y(hr)) if self._typed_network.channels == 1 else (lr, hr)
+
+    def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> dict[str, Tensor]:
+        """Score one whole image, in float32; returns the images in [0, 1] for the panels."""
+        pair = prepare(batch["hr"], batch["lr"], protocol=self.protocol, scale=self.scale)
+        with torch.autocast(self.device.type, enabled=False):
+            lr = pair.lr.float()
+            sr = self.network(lr) if lr.shape[1] == 1 else self(lr)
+            self.scores.update(score(sr, pair.hr, protocol=self.protocol, scale=self.scale))
+            lpips = self._lpips[0]
+            if lpips is not None and sr.shape[1] == 3:
+                distance = lpips(sr.clamp(0, 1), pair.hr.float())
+                self.log("val/lpips", distance, batch_size=1, sync_dist=True, logger=False)
+        return {"lr": lr, "sr": sr.float(), "hr": pair.hr.float()}
+
+    def on_validation_epoch_end(self) -> None:
+        """Gather the scores of all ranks and record them."""
+        means = self.scores.compute()
+        self.scores.reset()
+        metrics = {"val/psnr": float(means["psnr"]), "val/ssim": float(means["ssim"])}
+        self.log_dict(metrics, logger=False, rank_zero_only=False)
+        if not self.trainer.sanity_checking:
+            lpips = self.trainer.callback_metrics.get("val/lpips")
+            self.record(metrics | ({} if lpips is None else {"val/lpips": float(lpips)}))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what rebuilds the network, in plain values that load with `weights_only=True`."""
+        checkpoint[CHECKPOINT_KEY] = {**self.description, "step": self.step, "protocol": self.protocol.name}
+
+    @property
+    def _typed_network(self) -> Network:
+        return cast(Network, self.network)
+
+    def record(self, metrics: Mapping[str, float | Tensor]) -> None:
+        """Hand metrics to every logger at the generator's step; Lightning itself would count batches."""
+        if self.trainer.is_global_zero:
+            for logger in self.loggers:
+                logger.log_metrics({name: float(value) for name, value in metrics.items()}, step=self.step)
+
+    def record_training(self, total: Tensor, terms: Mapping[str, Tensor], rate: float) -> None:
+        """Keep the loss for the progress bar; every `log_every_steps` steps, record it. Call before the step."""
+        self.last_loss = total.detach()
+        if (self.step + 1) % self.log_every_steps == 0:
+            named = {f"train/{name}": value for name, value in terms.items()}
+            self.record_at_next_step({"train/loss": self.last_loss, **named, "train/learning_rate": rate})
+
+    def record_at_next_step(self, metrics: Mapping[str, float | Tensor]) -> None:
+        """Record what belongs to the step being done, which `step` does not count yet."""
+        if self.trainer.is_global_zero:
+            for logger in self.loggers:
+                logger.log_metrics({name: float(value) for name, value in metrics.items()}, step=self.step + 1)
+
+
+def parameters_with_gradient(module: nn.Module) -> Iterable[nn.Parameter]:
+    """Return what an optimiser of this module has to hold."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def super_resolution(module: LightningModule) -> SuperResolution:
+    """Return the module that a callback was handed, as what it is in every run of this project."""
+    assert isinstance(module, SuperResolution)
+    return module

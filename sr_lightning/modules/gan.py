@@ -1,0 +1,189 @@
+"""Adversarial training by manual optimisation: SRGAN (Ledig et al., CVPR 2017, arXiv:1609.04802)."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from sr_lightning.losses.adversarial import AdversarialLoss
+from sr_lightning.losses.weighted_sum import WeightedSum
+from sr_lightning.modules.base import Monitor, OptimizerFactory, SuperResolution, parameters_with_gradient
+
+
+class GANModule(SuperResolution):
+    """A generator-only phase, then generator against discriminator, in one run.
+
+    Both phases count optimiser steps of the generator. The second begins with a fresh optimiser and schedule, as
+    papers that start from a PSNR-trained network do.
+
+    Args:
+        discriminator: maps images (N, C, H, W) in [0, 1] to logits of any shape.
+        discriminator_optimizer: makes its optimiser.
+        pretrain_steps: length of the generator-only phase; 0 leaves it out.
+        pretrain_loss: the loss of that phase.
+        pretrain_lr: its learning rate.
+        adversarial: the adversarial loss.
+        adversarial_weight: its weight against the content loss.
+        adversarial_start: steps of the second phase in which only the discriminator learns from it.
+        adversarial_ramp: steps over which the weight then grows linearly; 0 takes it in full at once.
+        settings: what `SuperResolution` takes.
+    """
+
+    def __init__(
+        self,
+        *,
+        discriminator: nn.Module,
+        discriminator_optimizer: OptimizerFactory,
+        pretrain_steps: int,
+        pretrain_loss: WeightedSum,
+        pretrain_lr: float,
+        adversarial: AdversarialLoss,
+        adversarial_weight: float,
+        adversarial_start: int,
+        adversarial_ramp: int,
+        settings: dict[str, Any],
+    ) -> None:
+        super().__init__(**settings)
+        self.automatic_optimization = False
+        self.discriminator = discriminator.to(memory_format=torch.channels_last)
+        self.discriminator_optimizer = discriminator_optimizer
+        self.pretrain_steps = pretrain_steps
+        self.pretrain_loss = pretrain_loss
+        self.pretrain_lr = pretrain_lr
+        self.adversarial = adversarial
+        self.adversarial_weight = adversarial_weight
+        self.adversarial_start = adversarial_start
+        self.adversarial_ramp = adversarial_ramp
+        self._micro_batches = 0
+
+    @property
+    def pretraining(self) -> bool:
+        """Whether the next step belongs to the generator-only phase."""
+        return self.step < self.pretrain_steps
+
+    @property
+    def monitor(self) -> Monitor | None:
+        """LPIPS where it can be computed: PSNR would choose the least adversarial weights."""
+        return Monitor("val/lpips", larger_is_better=False) if self._lpips[0] is not None else None
+
+    @property
+    def selectable(self) -> bool:
+        """Only weights of the adversarial phase can be the best."""
+        return self.step > self.pretrain_steps
+
+    @property
+    def phase_ends(self) -> bool:
+        """Whether the step just done was the last of the generator-only phase."""
+        return 0 < self.pretrain_steps == self.step
+
+    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
+        """One micro-batch: of the generator alone, or of the generator and then the discriminator."""
+        lr, hr = self.own_channels(batch)
+        self._micro_batches = (self._micro_batches + 1) % self.accumulate
+        update = self._micro_batches == 0
+        pretraining = self.pretraining
+        sr = self.train_forward(lr)
+        if pretraining:
+            self.pretrain_step(sr, hr, update=update)
+        else:
+            # One forward of the generator serves both; the discriminator learns first, so that the generator's
+            # gradient comes from the newer of the two.
+            self.discriminator_step(sr.detach(), hr, update=update)
+            self.generator_step(sr, hr, update=update)
+
+    def pretrain_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
+        """Add the gradient of the first phase's loss to the generator; with `update`, step its optimiser."""
+        total, terms = self.pretrain_loss(sr, hr)
+        self.manual_backward(total / self.accumulate)
+        if update:
+            self._step_generator(0, total, terms)
+
+    def generator_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
+        """Add the gradient of content plus adversarial loss to the generator alone; with `update`, step it."""
+        total, terms = self.loss(sr, hr)
+        factor = self.adversarial_factor()
+        if factor:
+            with frozen(self.discriminator):
+                term = self.adversarial.generator(self.discriminator(sr))
+            total = total + self.adversarial_weight * factor * term
+            terms = {**terms, "adversarial": term.detach()}
+        self.manual_backward(total / self.accumulate)
+        if update:
+            self._step_generator(1, total, terms)
+
+    def discriminator_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
+        """Add the gradient of real against fake to the discriminator alone; with `update`, step it."""
+        real, fake = self.discriminator(hr), self.discriminator(sr.detach())
+        loss = self.adversarial.discriminator(real, fake)
+        self.manual_backward(loss / self.accumulate)
+        if not update:
+            return
+        # The raw optimiser: Lightning counts every step of its own wrappers in `global_step`, which here has to
+        # count the generator's alone (max_steps, schedules, logs and checkpoints follow it).
+        optimizer = self.optimizers(use_pl_optimizer=False)[2]  # type: ignore[index]
+        self._clip(self.discriminator)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if (self.step + 1) % self.log_every_steps == 0:
+            self.record_at_next_step(
+                {"train/discriminator": loss.detach(), "train/real": real.mean(), "train/fake": fake.mean()}
+            )
+
+    def adversarial_factor(self) -> float:
+        """Return the share of the adversarial weight at the step being done."""
+        done = self.step - self.pretrain_steps - self.adversarial_start
+        if done < 0:
+            return 0.0
+        return min(1.0, (done + 1) / self.adversarial_ramp) if self.adversarial_ramp else 1.0
+
+    def configure_optimizers(self) -> Any:
+        """Return three optimisers with their schedules: of the first phase, the generator, the discriminator."""
+        parameters = parameters_with_gradient(self.network)
+        adversarial_steps = self.max_steps - self.pretrain_steps
+        pretrain = self.optimizer(parameters, lr=self.pretrain_lr)
+        generator = self.optimizer(parameters)
+        discriminator = self.discriminator_optimizer(parameters_with_gradient(self.discriminator))
+        schedulers = [
+            self.schedule.bind(pretrain, total=self.pretrain_steps),
+            self.schedule.bind(generator, total=adversarial_steps),
+            self.schedule.bind(discriminator, total=adversarial_steps),
+        ]
+        return [pretrain, generator, discriminator], schedulers
+
+    def _step_generator(self, phase: int, total: Tensor, terms: Mapping[str, Tensor]) -> None:
+        optimizer = self.optimizers()[phase]  # type: ignore[index]
+        schedulers: Any = self.lr_schedulers()
+        self.record_training(total, terms, optimizer.param_groups[0]["lr"])
+        self._clip(self.network)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        for scheduler in schedulers[:1] if phase == 0 else schedulers[1:]:
+            scheduler.step()
+
+    def _clip(self, network: nn.Module) -> None:
+        if self.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(parameters_with_gradient(network), self.gradient_clip)
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Let gradients pass through a network without leaving any in it, nor new BN statistics.
+
+    Its batch norm keeps normalising by the batch, as in its own step, but the running averages stay.
+    """
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    parameters = parameters_with_gradient(network)
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        for norm in norms:
+            norm.track_running_stats = True

@@ -1,0 +1,81 @@
+"""EDSR (Lim et al. 2017, "Enhanced Deep Residual Networks for Single Image ...", arXiv 1707.02921)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sr_lightning.functional.color import rgb_to_y
+from sr_lightning.networks.blocks import SubpixelUpsampler, in_full_precision
+
+# Mean colour of the DIV2K training images, from the authors' code.
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+
+
+class EDSR(nn.Module):
+    """Residual blocks without batch normalisation, one long skip, sub-pixel upsampling.
+
+    Inside it works on 0..255 minus DIV2K's mean, as the authors' code does; outside it is [0, 1] like every
+    network. The mean is a constant that checkpoints do not carry (the authors' do, as frozen convolutions).
+
+    The authors start scales 3 and 4 from the trained x2 network.
+
+    Args:
+        scale: Upscaling factor: 2, 3, 4 or 8.
+        channels: 3 for RGB (as in the paper) or 1 for Y.
+        width: Channels of the features: 64 for the baseline, 256 for the full model.
+        depth: Residual blocks: 16 for the baseline, 32 for the full model.
+        residual_scale: Factor on each block's branch: 1 for the baseline, 0.1 keeps the full model stable.
+    """
+
+    mean: Tensor
+
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 3,
+        width: int = 64,
+        depth: int = 16,
+        residual_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.channels = channels
+        self.register_buffer("mean", _mean(channels), persistent=False)
+        self.head = nn.Conv2d(channels, width, 3, padding=1)
+        self.body = nn.Sequential(
+            *(ResidualBlock(width=width, residual_scale=residual_scale) for _ in range(depth)),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+        self.upsample = SubpixelUpsampler(width=width, scale=scale)
+        self.tail = nn.Conv2d(width, channels, 3, padding=1)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """Maps `lr` `(N, C, H, W)` in [0, 1] to `sr` `(N, C, scale*H, scale*W)`, not clamped."""
+        shallow = self.head((lr - self.mean) * 255)
+        deep = self.body(shallow) + shallow
+        return in_full_precision(self.tail, self.upsample(deep)) / 255 + self.mean
+
+
+class ResidualBlock(nn.Module):
+    """`x + residual_scale * conv(relu(conv(x)))`."""
+
+    def __init__(self, *, width: int, residual_scale: float) -> None:
+        super().__init__()
+        self.residual_scale = residual_scale
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Keeps the shape `(N, width, H, W)`."""
+        residual = self.conv2(F.relu(self.conv1(features), inplace=True))
+        return torch.add(features, residual, alpha=self.residual_scale)
+
+
+def _mean(channels: int) -> Tensor:
+    rgb = torch.tensor(DIV2K_MEAN).view(1, 3, 1, 1)
+    if channels == 3:
+        return rgb
+    if channels == 1:
+        return rgb_to_y(rgb)
+    raise ValueError(f"EDSR takes RGB or Y: channels must be 3 or 1, got {channels}.")

@@ -1,0 +1,19 @@
+"""The one exception that means: the user asked for something that cannot be done."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class Refusal(Exception):  # noqa: N818 - not a fault of the program, so not called an error
+    """One line for the user: what was expected, what came, what to do. Commands print it and exit with 1."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the choice most like `name`, or nothing where none is like it.
+
+    Example:
+        >>> nearest("edsr_baselin", ["edsr_baseline", "srgan"])
+        "; did you mean 'edsr_baseline'?"
+    """
+    match = difflib.get_close_matches(name, [str(choice) for choice in choices], n=1, cutoff=0.6)
+    return f"; did you mean '{match[0]}'?" if match else ""

@@ -1,0 +1,69 @@
+"""`results.json`: what a run was, and what it reached."""
+
+import json
+import math
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sr_lightning.report.files import write_atomically
+
+PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy", "pillow")
+
+
+class Results:
+    """The content of a run's `results.json`; every change is written at once, atomically.
+
+    Args:
+        path: the file.
+        enabled: False on all ranks but the first, which then only keep the values.
+        content: the first content.
+    """
+
+    def __init__(self, path: Path, *, enabled: bool, content: dict[str, Any]) -> None:
+        self.path = path
+        self.enabled = enabled
+        self.content = content
+        self.update()
+
+    def update(self, **values: Any) -> None:
+        """Change values and write the file."""
+        self.content.update(values)
+        if self.enabled:
+            write_atomically(self.path, json.dumps(_finite(self.content), indent=2) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, this package and what it builds on."""
+    found = {"python": platform.python_version()}
+    for package in ("sr-lightning", *PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Return the commit and whether files were changed, or None outside a git checkout."""
+    try:
+        commit = _git("rev-parse", "HEAD", folder=folder)
+        return {"commit": commit, "dirty": bool(_git("status", "--porcelain", folder=folder))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str, folder: Path) -> str:
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
+
+
+def _finite(value: Any) -> Any:
+    """Replace infinities and NaN, which JSON does not have, by null."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

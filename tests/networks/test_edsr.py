@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from sr_lightning.networks.edsr import EDSR
+
+
+def test_residual_scale_acts():
+    torch.manual_seed(0)
+    network = EDSR(scale=2, width=8, depth=1, residual_scale=0.0)
+    features = torch.rand(1, 8, 4, 4)
+
+    assert torch.equal(network.body[0](features), features)
+    network.body[0].residual_scale = 0.1
+    block = network.body[0]
+    by_hand = features + 0.1 * block.conv2(block.conv1(features).clamp(min=0))
+    torch.testing.assert_close(block(features), by_hand)
+
+
+def test_mean_colour_goes_in_and_comes_out():
+    network = EDSR(scale=2, width=8, depth=1)
+    torch.nn.init.zeros_(network.tail.weight)
+    torch.nn.init.zeros_(network.tail.bias)
+
+    sr = network(torch.rand(1, 3, 4, 4))
+
+    assert torch.equal(sr, torch.tensor([0.4488, 0.4371, 0.4040]).view(1, 3, 1, 1).expand(1, 3, 8, 8))
+
+
+def test_works_inside_on_0_to_255():
+    network = EDSR(scale=2, width=8, depth=1)
+    seen = []
+    network.head.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
+
+    network(torch.ones(1, 3, 2, 2))
+
+    assert seen[0][0, :, 0, 0].tolist() == pytest.approx([255 * 0.5512, 255 * 0.5629, 255 * 0.5960], rel=1e-6)
+
+
+def test_y_network_takes_the_y_of_the_mean():
+    mean = EDSR(scale=2, channels=1, width=8, depth=1).mean
+
+    # BT.601: (16 + 65.481 R + 128.553 G + 24.966 B) / 255 of (0.4488, 0.4371, 0.4040).
+    assert mean.item() == pytest.approx((16 + 65.481 * 0.4488 + 128.553 * 0.4371 + 24.966 * 0.4040) / 255)
+
+
+def test_other_channels_are_refused():
+    with pytest.raises(ValueError, match=r"channels must be 3 or 1, got 4"):
+        EDSR(scale=2, channels=4)
