@@ -8,10 +8,11 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from sr_lightning.callbacks.steps import StepCallback, validation_follows
 from sr_lightning.modules.base import SuperResolution, super_resolution
 
 
-class Checkpoints(Checkpoint):
+class Checkpoints(StepCallback, Checkpoint):
     """Keeps a run's checkpoints.
 
     Lightning's own `ModelCheckpoint` neither replaces files atomically nor knows phases. Being a `Checkpoint`,
@@ -28,7 +29,6 @@ class Checkpoints(Checkpoint):
         self.every_steps = every_steps
         self.best: float | None = None
         self.best_step: int | None = None
-        self._saved_step = -1
 
     def state_dict(self) -> dict[str, Any]:
         """Return what choosing the best goes on from."""
@@ -38,26 +38,15 @@ class Checkpoints(Checkpoint):
         """Take it back."""
         self.best, self.best_step = state_dict["best"], state_dict["best_step"]
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the step that the run goes on from as saved."""
-        self._saved_step = trainer.global_step
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_step_end(self, trainer: Trainer, module: SuperResolution) -> None:
         """Save at the end of a first phase, and every so many steps."""
-        module = super_resolution(pl_module)
-        if module.step == self._saved_step:
-            return
         if module.phase_ends:
             self.save(trainer, "pretrain_end")
-        if module.step % self.every_steps == 0:
+        if module.step % self.every_steps == 0 and not validation_follows(trainer, module):
             self.save(trainer, "last")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the last, and the best where this is it."""
-        if trainer.sanity_checking or trainer.state.fn != "fit":
-            return
         module = super_resolution(pl_module)
         best = module.selectable and self._is_best(trainer, module)
         self.save(trainer, "last")
@@ -66,14 +55,15 @@ class Checkpoints(Checkpoint):
 
     def save(self, trainer: Trainer, name: str) -> None:
         """Write `<name>.ckpt` so that a kill at any moment leaves the old file or the new one. All ranks call it."""
+        # What the loggers hold back until a validation belongs to this state too: a kill must not part the two.
+        for logger in trainer.loggers:
+            logger.save()
         target = self.folder / f"{name}.ckpt"
         partial = target.with_suffix(".part")
         trainer.save_checkpoint(partial)
         if trainer.is_global_zero:
             os.replace(partial, target)  # noqa: PTH105 - the name says that it is atomic
         trainer.strategy.barrier()
-        if name == "last":
-            self._saved_step = trainer.global_step
 
     def _is_best(self, trainer: Trainer, module: SuperResolution) -> bool:
         if module.monitor is None:

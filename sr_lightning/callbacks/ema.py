@@ -3,16 +3,17 @@
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from sr_lightning.modules.base import super_resolution
+from sr_lightning.callbacks.steps import StepCallback
+from sr_lightning.modules.base import SuperResolution, super_resolution
 
 # The key under which a checkpoint carries the averaged state dict of its network.
 EMA_KEY = "ema"
 
 
-class GeneratorEMA(Callback):
+class GeneratorEMA(StepCallback):
     """Averages the generator, buffers included, after each of its optimiser steps; validation uses the average.
 
     Lightning's `EMAWeightAveraging` averages the whole module, discriminator and loss network too, and counts every
@@ -31,7 +32,6 @@ class GeneratorEMA(Callback):
         self.decay = decay
         self.average: dict[str, Tensor] = {}
         self._raw: dict[str, Tensor] = {}
-        self._step = -1
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin with a copy of the weights, or go on with a resumed average on the device of the run."""
@@ -39,19 +39,10 @@ class GeneratorEMA(Callback):
         source = self.average or state
         self.average = {name: source[name].detach().clone().to(value.device) for name, value in state.items()}
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Remember the step that the average stands at."""
-        self._step = trainer.global_step
-
     @torch.no_grad()
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Average, once for each optimiser step of the generator."""
-        if trainer.global_step == self._step:
-            return
-        self._step = trainer.global_step
-        state = _network_state(pl_module)
+    def on_step_end(self, trainer: Trainer, module: SuperResolution) -> None:
+        """Average."""
+        state = _network_state(module)
         floats = [name for name, value in state.items() if value.is_floating_point()]
         torch._foreach_lerp_([self.average[name] for name in floats], [state[name] for name in floats], 1 - self.decay)
         for name in state.keys() - set(floats):
@@ -59,16 +50,14 @@ class GeneratorEMA(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the average in the network's place."""
-        if self.average:
-            state = _network_state(pl_module)
-            self._raw = {name: value.clone() for name, value in state.items()}
-            _copy_into(state, self.average)
+        state = _network_state(pl_module)
+        self._raw = {name: value.clone() for name, value in state.items()}
+        _copy_into(state, self.average)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the raw weights back."""
-        if self._raw:
-            _copy_into(_network_state(pl_module), self._raw)
-            self._raw = {}
+        _copy_into(_network_state(pl_module), self._raw)
+        self._raw = {}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the average beside the raw weights."""

@@ -27,7 +27,7 @@ class Panels(Callback):
     Args:
         folder: where the pictures go.
         images: how many validation images are shown.
-        crop: side of the crop in LR pixels; it is taken where the HR image has most detail.
+        crop: side of the crop in LR pixels; it is taken where bicubic loses most.
     """
 
     def __init__(self, *, folder: Path, images: int, crop: int) -> None:
@@ -69,19 +69,18 @@ class Panels(Callback):
 def detail_crops(images: Mapping[str, Tensor], *, scale: int, side: int) -> dict[str, Tensor]:
     """Cut the same place out of `lr`, bicubic, `sr` and `hr`, each (1, C, h, w) in [0, 1] on the CPU.
 
-    The place is the one where the HR crop varies most, so that it shows texture or edges rather than sky.
+    The place is the one where bicubic loses most, so that it shows texture and fine edges rather than sky; it does
+    not depend on the network, so that all steps and all runs show the same.
     """
     lr, sr, hr = (images[key].detach().float().clamp(0, 1).cpu() for key in ("lr", "sr", "hr"))
     bicubic = imresize(lr, scale).clamp(0, 1)
     height, width = lr.shape[-2:]
     side = min(side, height, width)
-    grey = hr.mean(1, keepdim=True)
-    size, stride = side * scale, max(1, side * scale // 4)
-    stride = max(scale, stride // scale * scale)
-    mean = torch.nn.functional.avg_pool2d(grey, size, stride)
-    variance = torch.nn.functional.avg_pool2d(grey**2, size, stride) - mean**2
-    index = int(variance.flatten().argmax())
-    row, column = divmod(index, variance.shape[-1])
+    size = side * scale
+    stride = max(1, side // 4) * scale
+    loss = torch.nn.functional.avg_pool2d(((hr - bicubic) ** 2).mean(1, keepdim=True), size, stride)
+    index = int(loss.flatten().argmax())
+    row, column = divmod(index, loss.shape[-1])
     top, left = row * stride // scale, column * stride // scale
     place = (..., slice(top, top + side), slice(left, left + side))
     large = (

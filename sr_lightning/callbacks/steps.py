@@ -1,79 +1,42 @@
-"""Beginning and ending a run by the generator's steps, and leaving it in good order on a signal."""
+"""What a callback needs to count in optimiser steps of the generator."""
 
-import signal
-from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from sr_lightning.callbacks.checkpoints import Checkpoints
+from sr_lightning.modules.base import SuperResolution, super_resolution
 
 
-class Interrupted(Exception):  # noqa: N818 - it is no error
-    """SIGINT or SIGTERM came, and the run has been saved.
+class StepCallback(Callback):
+    """A callback with `on_step_end`, called once for each optimiser step of the generator.
 
-    Attributes:
-        signal: the signal's number.
+    Lightning's `on_train_batch_end` comes after each micro-batch, and several of those may make one step.
     """
 
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
-        self.signal = signal_number
-
-
-class Steps(Callback):
-    """Validates at the very last step too, and turns a signal into a saved checkpoint and `Interrupted`.
-
-    Lightning leaves on SIGTERM without a checkpoint and, on Ctrl-C, calls `sys.exit` itself.
-
-    Args:
-        max_steps: optimiser steps of the generator.
-        checkpoints: saves the run when it is interrupted.
-    """
-
-    def __init__(self, *, max_steps: int, checkpoints: Checkpoints) -> None:
-        self.max_steps = max_steps
-        self.checkpoints = checkpoints
-        self._signal: int | None = None
-        self._previous: dict[int, Any] = {}
+    _seen_step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the signals; Lightning has set its own handlers just before."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._handler())
+        """Take the step that the run goes on from as seen."""
+        self._seen_step = super_resolution(pl_module).step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Ask for the last validation when all steps are done; leave when a signal has come."""
-        if trainer.global_step >= self.max_steps:
-            # Lightning validates when it is told to stop, whatever the interval.
-            trainer.should_stop = True
-        # Every rank must leave at the same step, or the others wait for it for ever.
-        if trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False):
-            number = self._signal or signal.SIGTERM
-            self.checkpoints.save(trainer, "last")
-            raise Interrupted(number)
+        """Tell a step's end from a micro-batch's."""
+        module = super_resolution(pl_module)
+        if module.step != self._seen_step:
+            self._seen_step = module.step
+            self.on_step_end(trainer, module)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the signals back."""
-        self._restore()
+    def on_step_end(self, trainer: Trainer, module: SuperResolution) -> None:
+        """Do what belongs to the end of a step; a validation may follow, see `validation_follows`."""
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give the signals back."""
-        self._restore()
 
-    def _handler(self) -> Callable[[int, FrameType | None], None]:
-        def handle(number: int, frame: FrameType | None) -> None:
-            if self._signal is not None:
-                # Asked twice: do not wait for the step.
-                raise Interrupted(number)
-            self._signal = number
+def validation_follows(trainer: Trainer, module: SuperResolution) -> bool:
+    """Return whether Lightning validates right after the step just done.
 
-        return handle
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
+    A checkpoint written between the two would, on resume, leave that validation out: whoever saves or stops waits
+    for its end.
+    """
+    batches = module.step * module.accumulate
+    return module.step >= module.max_steps or batches % int(trainer.val_check_interval or 1) == 0

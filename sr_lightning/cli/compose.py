@@ -5,15 +5,18 @@ The only module that knows Hydra's inner interface (its `compose` cannot search 
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.default_element import ResultDefault
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -39,8 +42,8 @@ def conf_dir() -> Path:
 def register_resolvers() -> None:
     """Register the functions that the yamls call as `${name:...}`."""
     resolvers: dict[str, Callable[..., Any]] = {
-        # loss=[l1,perceptual] -> l1+perceptual
-        "joined": lambda names: names if isinstance(names, str) else "+".join(names),
+        # loss=[l1,perceptual] -> l1+perceptual; a fragment without a target is no term (see `without_fragments`).
+        "terms": lambda loss: "+".join(without_fragments(loss)),
         # ${share:1000,0.5} -> 500
         "share": lambda total, part: int(total * part),
         # The side of an HR patch, whichever of the two was given.
@@ -50,6 +53,29 @@ def register_resolvers() -> None:
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)
+
+
+def without_fragments(loss: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out what an experiment sets for a loss that the command line has replaced.
+
+    `experiment=e loss=charbonnier`, where e sets `loss.perceptual.weight`, leaves `perceptual: {weight: ...}` without a
+    target. The command line wins, so the left-over goes.
+    """
+    return {name: term for name, term in loss.items() if not isinstance(term, Mapping) or "_target_" in term}
+
+
+class _Loader(ConfigLoaderImpl):
+    """Hydra's loader, which can leave out files of some groups while all that they choose stays."""
+
+    def __init__(self, search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path=search_path)
+        self.left_out: tuple[str, ...] = ()
+
+    def _compose_config_from_defaults_list(
+        self, defaults: list[ResultDefault], repo: IConfigRepository
+    ) -> DictConfig:
+        kept = [default for default in defaults if (default.config_path or "").split("/")[0] not in self.left_out]
+        return super()._compose_config_from_defaults_list(kept, repo)
 
 
 @dataclass(frozen=True)
@@ -78,10 +104,12 @@ class Composer:
             if not folder.is_dir():
                 raise Refusal(f"--config-dir: expected a folder, got {folder}, which is not one.")
             search_path.prepend("command-line", f"file://{folder.resolve()}", SearchPathQuery(provider="schema"))
-        self._loader = ConfigLoaderImpl(config_search_path=search_path)
+        self._loader = _Loader(search_path)
+        self._composed: dict[tuple[tuple[str, ...], tuple[str, ...]], Composed] = {}
 
+    @cached_property
     def groups(self) -> dict[str, list[str]]:
-        """Return each configuration group (`model`, `module/discriminator`, ...) with its choices."""
+        """Each configuration group (`model`, `module/discriminator`, ...) with its choices."""
         found: dict[str, list[str]] = {}
         queue = [""]
         while queue:
@@ -96,8 +124,33 @@ class Composer:
                 queue.append(group)
         return found
 
-    def compose(self, overrides: Sequence[str]) -> Composed:
-        """Compose and resolve; whatever Hydra objects to becomes a one-line refusal."""
+    def choices_with(self, group: str, key: str) -> list[str]:
+        """Return the choices of a group whose own yaml has a key (`mapping_width` of model: srcnn, ...)."""
+        found = []
+        for choice in self.groups[group]:
+            result = self._loader.repository.load_config(f"{group}/{choice}")
+            if result is not None and OmegaConf.select(result.config, key, throw_on_resolution_failure=False) is not None:
+                found.append(choice)
+        return found
+
+    def compose(self, overrides: Sequence[str], *, without: Sequence[str] = ()) -> Composed:
+        """Compose and resolve; whatever Hydra objects to becomes a one-line refusal.
+
+        Args:
+            overrides: as on the command line.
+            without: groups whose files' content is left out; what they choose of other groups stays.
+        """
+        key = (tuple(overrides), tuple(without))
+        if key not in self._composed:
+            self._loader.left_out = tuple(without)
+            self._composed[key] = self._compose(overrides)
+        return self._composed[key]
+
+    def parse(self, arguments: Sequence[str]) -> list[Override]:
+        """Parse `key=value` arguments by Hydra's grammar; what it cannot read is refused."""
+        return parse_overrides(arguments, loader=self._loader)
+
+    def _compose(self, overrides: Sequence[str]) -> Composed:
         try:
             cfg = self._loader.load_configuration(
                 config_name=self.config_name, overrides=list(overrides), run_mode=RunMode.RUN
@@ -118,9 +171,9 @@ class Composer:
         return Composed(tree={str(key): value for key, value in tree.items()}, choices=choices)
 
 
-def parse_overrides(arguments: Sequence[str]) -> list[Override]:
-    """Parse `key=value` arguments by Hydra's grammar; what it cannot read is refused."""
-    parser = OverridesParser.create()
+def parse_overrides(arguments: Sequence[str], *, loader: ConfigLoaderImpl | None = None) -> list[Override]:
+    """Parse `key=value` arguments; the loader serves `glob(...)` in a sweep, which looks for files."""
+    parser = OverridesParser.create(config_loader=loader)
     parsed = []
     for argument in arguments:
         try:
@@ -135,12 +188,10 @@ def parse_overrides(arguments: Sequence[str]) -> list[Override]:
 
 def cells(overrides: Sequence[Override]) -> list[list[str]]:
     """Expand a sweep (`model=a,b scale=2,3`) into the overrides of its cells, in Hydra's own order."""
-    return list(itertools.chain.from_iterable(BasicSweeper.split_arguments(list(overrides), None)))
-
-
-def as_config(tree: Tree) -> DictConfig:
-    """Wrap a plain tree for the engine."""
-    return OmegaConf.create(tree)
+    try:
+        return list(itertools.chain.from_iterable(BasicSweeper.split_arguments(list(overrides), None)))
+    except HydraException as error:
+        raise Refusal(_first_lines(error)) from error
 
 
 def _first_lines(error: BaseException) -> str:

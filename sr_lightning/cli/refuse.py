@@ -225,15 +225,12 @@ def _reference(
     loose = ("experiment", "debug", "local")
     if not any(composed.choices.get(name) for name in loose):
         return example
-    overrides = []
+    overrides = ["~local"] if composed.choices.get("local") else []
     for group, choice in composed.choices.items():
-        if group in groups and choice is not None:
-            value = f"[{','.join(choice)}]" if isinstance(choice, list) else choice
-            overrides.append(
-                f"{'~local' if group == 'local' else group + '=null' if group in loose else f'{group}={value}'}"
-            )
+        if group in groups and group not in loose and choice is not None:
+            overrides.append(f"{group}=[{','.join(choice)}]" if isinstance(choice, list) else f"{group}={choice}")
     # Hydra does not tell the choice of a group given as a list.
-    given = {text.partition("=")[0] for text in overrides}
+    given = {text.partition("=")[0] for text in overrides} | set(loose)
     overrides += [text for text in chosen if text.partition("=")[0] not in given and text.partition("=")[0] in groups]
     return composer.compose(overrides)
 

@@ -8,7 +8,7 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 # itself.
 _BACKBONE = "alexnet-owt-7be5be79.pth"
 # Below, AlexNet's second pooling has nothing left to pool.
-_SMALLEST_SIDE = 31
+SMALLEST_SIDE = 31
 
 
 def lpips_backbone_path() -> Path | None:
@@ -41,9 +41,9 @@ class Lpips:
         Raises:
             ValueError: The shapes differ or are not RGB, or a side is shorter than 31 pixels.
         """
-        if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[1] != 3 or min(sr.shape[-2:]) < _SMALLEST_SIDE:
+        if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[1] != 3 or min(sr.shape[-2:]) < SMALLEST_SIDE:
             raise ValueError(
-                f"LPIPS compares RGB images of one shape with sides of at least {_SMALLEST_SIDE} pixels,"
+                f"LPIPS compares RGB images of one shape with sides of at least {SMALLEST_SIDE} pixels,"
                 f" got sr {tuple(sr.shape)} and hr {tuple(hr.shape)}."
             )
         metric = self._metric.to(sr.device)

@@ -76,11 +76,13 @@ class SuperResolution(LightningModule):
         self.accumulate = accumulate
         self.scores = ScoreMean()
         self.last_loss: Tensor | None = None
+        self._observed: dict[str, list[Tensor]] = {}
         # In tuples, so that they are no submodules: no `_orig_mod.` keys, no metric's backbone in a checkpoint.
         self._train_forward: tuple[Callable[[Tensor], Tensor]] = (
             torch.compile(self.network) if compile_step else self.network,
         )
-        self._lpips = (lpips,)
+        # It compares colours.
+        self._lpips = (lpips if protocol.channels == 3 else None,)
 
     @property
     def scale(self) -> int:
@@ -120,6 +122,12 @@ class SuperResolution(LightningModule):
         lr, hr = batch["lr"], batch["hr"]
         return (rgb_to_y(lr), rgb_to_y(hr)) if self._typed_network.channels == 1 else (lr, hr)
 
+    def on_validation_start(self) -> None:
+        """Score what is saved: batch norm's averages differ between ranks, and the first rank's are the ones."""
+        if self.trainer.world_size > 1:
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> dict[str, Tensor]:
         """Score one whole image, in float32; returns the images in [0, 1] for the panels."""
         pair = prepare(batch["hr"], batch["lr"], protocol=self.protocol, scale=self.scale)
@@ -128,7 +136,7 @@ class SuperResolution(LightningModule):
             sr = self.network(lr) if lr.shape[1] == 1 else self(lr)
             self.scores.update(score(sr, pair.hr, protocol=self.protocol, scale=self.scale))
             lpips = self._lpips[0]
-            if lpips is not None and sr.shape[1] == 3:
+            if lpips is not None:
                 distance = lpips(sr.clamp(0, 1), pair.hr.float())
                 self.log("val/lpips", distance, batch_size=1, sync_dist=True, logger=False)
         return {"lr": lr, "sr": sr.float(), "hr": pair.hr.float()}
@@ -139,9 +147,9 @@ class SuperResolution(LightningModule):
         self.scores.reset()
         metrics = {"val/psnr": float(means["psnr"]), "val/ssim": float(means["ssim"])}
         self.log_dict(metrics, logger=False, rank_zero_only=False)
-        if not self.trainer.sanity_checking:
-            lpips = self.trainer.callback_metrics.get("val/lpips")
-            self.record(metrics | ({} if lpips is None else {"val/lpips": float(lpips)}))
+        if self._lpips[0] is not None:
+            metrics["val/lpips"] = float(self.trainer.callback_metrics["val/lpips"])
+        self.record(metrics, step=self.step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilds the network, in plain values that load with `weights_only=True`."""
@@ -151,24 +159,30 @@ class SuperResolution(LightningModule):
     def _typed_network(self) -> Network:
         return cast(Network, self.network)
 
-    def record(self, metrics: Mapping[str, float | Tensor]) -> None:
-        """Hand metrics to every logger at the generator's step; Lightning itself would count batches."""
+    def observe(self, values: Mapping[str, Tensor]) -> None:
+        """Keep what one micro-batch gave until `record_observed`."""
+        for name, value in values.items():
+            self._observed.setdefault(name, []).append(value.detach())
+
+    def record_observed(self, *, rate: float) -> None:
+        """Every `log_every_steps` steps, record the means over micro-batches and ranks; call before the step.
+
+        Nothing else here asks a tensor for its value, which would make the program wait for the device.
+        """
+        observed, self._observed = self._observed, {}
+        self.last_loss = observed["loss"][-1]
+        if (self.step + 1) % self.log_every_steps:
+            return
+        means = torch.stack([torch.stack(values).float().mean() for values in observed.values()])
+        means = self.trainer.strategy.reduce(means, reduce_op="mean")
+        metrics = {f"train/{name}": value for name, value in zip(observed, means.tolist(), strict=True)}
+        self.record(metrics | {"train/learning_rate": rate}, step=self.step + 1)
+
+    def record(self, metrics: Mapping[str, float], *, step: int) -> None:
+        """Hand metrics to every logger at a step of the generator; Lightning itself would count batches."""
         if self.trainer.is_global_zero:
             for logger in self.loggers:
-                logger.log_metrics({name: float(value) for name, value in metrics.items()}, step=self.step)
-
-    def record_training(self, total: Tensor, terms: Mapping[str, Tensor], rate: float) -> None:
-        """Keep the loss for the progress bar; every `log_every_steps` steps, record it. Call before the step."""
-        self.last_loss = total.detach()
-        if (self.step + 1) % self.log_every_steps == 0:
-            named = {f"train/{name}": value for name, value in terms.items()}
-            self.record_at_next_step({"train/loss": self.last_loss, **named, "train/learning_rate": rate})
-
-    def record_at_next_step(self, metrics: Mapping[str, float | Tensor]) -> None:
-        """Record what belongs to the step being done, which `step` does not count yet."""
-        if self.trainer.is_global_zero:
-            for logger in self.loggers:
-                logger.log_metrics({name: float(value) for name, value in metrics.items()}, step=self.step + 1)
+                logger.log_metrics(dict(metrics), step=step)
 
 
 def parameters_with_gradient(module: nn.Module) -> Iterable[nn.Parameter]:

@@ -97,9 +97,10 @@ class GANModule(SuperResolution):
     def pretrain_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
         """Add the gradient of the first phase's loss to the generator; with `update`, step its optimiser."""
         total, terms = self.pretrain_loss(sr, hr)
+        self.observe({**terms, "loss": total})
         self.manual_backward(total / self.accumulate)
         if update:
-            self._step_generator(0, total, terms)
+            self._step_generator(phase=0)
 
     def generator_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
         """Add the gradient of content plus adversarial loss to the generator alone; with `update`, step it."""
@@ -109,15 +110,17 @@ class GANModule(SuperResolution):
             with frozen(self.discriminator):
                 term = self.adversarial.generator(self.discriminator(sr))
             total = total + self.adversarial_weight * factor * term
-            terms = {**terms, "adversarial": term.detach()}
+            self.observe({"adversarial": term})
+        self.observe({**terms, "loss": total})
         self.manual_backward(total / self.accumulate)
         if update:
-            self._step_generator(1, total, terms)
+            self._step_generator(phase=1)
 
     def discriminator_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
         """Add the gradient of real against fake to the discriminator alone; with `update`, step it."""
         real, fake = self.discriminator(hr), self.discriminator(sr.detach())
         loss = self.adversarial.discriminator(real, fake)
+        self.observe({"discriminator": loss, "real": real.mean(), "fake": fake.mean()})
         self.manual_backward(loss / self.accumulate)
         if not update:
             return
@@ -127,10 +130,6 @@ class GANModule(SuperResolution):
         self._clip(self.discriminator)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if (self.step + 1) % self.log_every_steps == 0:
-            self.record_at_next_step(
-                {"train/discriminator": loss.detach(), "train/real": real.mean(), "train/fake": fake.mean()}
-            )
 
     def adversarial_factor(self) -> float:
         """Return the share of the adversarial weight at the step being done."""
@@ -153,10 +152,10 @@ class GANModule(SuperResolution):
         ]
         return [pretrain, generator, discriminator], schedulers
 
-    def _step_generator(self, phase: int, total: Tensor, terms: Mapping[str, Tensor]) -> None:
+    def _step_generator(self, *, phase: int) -> None:
         optimizer = self.optimizers()[phase]  # type: ignore[index]
         schedulers: Any = self.lr_schedulers()
-        self.record_training(total, terms, optimizer.param_groups[0]["lr"])
+        self.record_observed(rate=optimizer.param_groups[0]["lr"])
         self._clip(self.network)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

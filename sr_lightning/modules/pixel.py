@@ -17,8 +17,9 @@ class PixelModule(SuperResolution):
         """Return the loss of one micro-batch."""
         lr, hr = self.own_channels(batch)
         total, terms = self.loss(self.train_forward(lr), hr)
+        self.observe({**terms, "loss": total})
         if (batch_idx + 1) % self.accumulate == 0:
-            self.record_training(total, terms, self.trainer.optimizers[0].param_groups[0]["lr"])
+            self.record_observed(rate=self.trainer.optimizers[0].param_groups[0]["lr"])
         loss: Tensor = total
         return loss
 

@@ -1,0 +1,247 @@
+"""Holding a configuration against the yamls: groups, choices, keys, types, ranges.
+
+What is valid is read off the yamls themselves: every key that a person may set stands in one of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+
+from sr_lightning.cli.compose import Composed, Composer, Tree, without_fragments
+from sr_lightning.refusal import Refusal, nearest
+
+# A yaml's value shows the type of a key by example; these have no example (null) or take several types.
+TYPES: dict[str, tuple[type, ...]] = {
+    "scale": (int,),
+    "resume": (str,),
+    "eval": (list, str),
+    "names.group": (str,),
+    "names.experiment": (str,),
+    "data.root": (str,),
+    "data.train_dir": (str,),
+    "data.val_dir": (str,),
+    "data.test_dir": (str,),
+    "data.hr_patch": (int,),
+    "data.lr_patch": (int,),
+    "module.gradient_clip": (int, float),
+    "trainer.gradient_clip_val": (int, float),
+    "trainer.devices": (int, str, list),
+    "trainer.precision": (str, int),
+    "logger.wandb.entity": (str,),
+    "logger.wandb.group": (str,),
+    "scheduler.length": (int,),
+    "checkpoint": (str,),
+    "images": (str,),
+    "save": (str,),
+    "output": (str,),
+}
+NOT_NULL = ("trainer.devices", "trainer.precision")
+
+# Plain choices that are no configuration group. Tests hold them equal to what the code behind them accepts.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "protocol": ("rgb_to_y", "y_chain", "y_float", "rgb"),
+    "module.adversarial.kind": ("vanilla", "least_squares"),
+    "scheduler.unit": ("steps", "epochs"),
+    "trainer.precision": ("auto", "32-true", "32", "bf16-mixed", "16-mixed"),
+    "trainer.accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
+    "trainer.strategy": ("auto", "ddp", "ddp_find_unused_parameters_true"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+}
+
+POSITIVE = (
+    "scale", "trainer.max_steps", "trainer.val_every_steps", "trainer.epoch_steps", "trainer.log_every_steps",
+    "trainer.num_nodes", "data.batch_size", "data.hr_patch", "data.lr_patch", "module.accumulate",
+    "optimizer.lr", "module.gradient_clip", "trainer.gradient_clip_val", "callbacks.checkpoints.every_steps",
+)  # fmt: skip
+NOT_NEGATIVE = (
+    "seed", "data.num_workers", "scheduler.warmup", "module.adversarial.weight", "module.adversarial.start",
+    "module.adversarial.ramp", "module.pretrain_steps",
+)  # fmt: skip
+
+# Groups whose members are named objects, so that a user may add one with a `_target_` or take one away.
+COLLECTIONS = ("loss", "logger", "callbacks", "module.pretrain_loss")
+
+# Groups whose files set keys but make none; they may be left out (`~debug`).
+LOOSE = ("experiment", "debug", "local")
+
+
+def compose_checked(composer: Composer, texts: Sequence[str]) -> Composed:
+    """Compose one run and refuse unknown groups, choices and keys, wrong types and unknown plain choices.
+
+    Args:
+        composer: of the command's primary yaml.
+        texts: overrides as on the command line, without sweeps.
+    """
+    chosen: list[str] = []
+    nested: list[Override] = []
+    values: list[Override] = []
+    for override, text in zip(composer.parse(texts), texts, strict=True):
+        key = override.key_or_group
+        if key in composer.groups:
+            _check_choice(override, composer.groups[key])
+            nested += [override] if "/" in key else []
+            chosen.append(text)
+        elif key == "hydra" or key.startswith(("hydra.", "hydra/")):
+            chosen.append(text)
+        else:
+            values.append(override)
+    for override in nested:
+        _check_nested(override, composer, chosen)
+    reference = composer.compose(chosen, without=LOOSE)
+    for override in values:
+        _check_key(override, composer, chosen)
+    composed = composer.compose(texts)
+    tree = dict(composed.tree)
+    if "loss" in tree:
+        tree["loss"] = without_fragments(tree["loss"])
+    if composer.config_name in ("evaluate", "upscale"):
+        # conf/local is written for train as well: what these commands do not know of it does not concern them.
+        tree = {key: value for key, value in tree.items() if key in reference.tree}
+    _check_against(tree, reference.tree, composed.choices)
+    _check_values(tree)
+    return Composed(tree=tree, choices=composed.choices)
+
+
+def get(tree: Any, path: str) -> Any:
+    """Return the value at a dotted path, or None where there is none."""
+    for part in path.split("."):
+        if not isinstance(tree, dict) or part not in tree:
+            return None
+        tree = tree[part]
+    return tree
+
+
+def _check_choice(override: Override, choices: Sequence[str]) -> None:
+    group = override.key_or_group
+    expected = f"{group}: expected one of {', '.join(choices)}, got"
+    if override.is_delete():
+        if group in LOOSE:
+            return
+        raise Refusal(f"{expected} {_text(override)}, which would leave it out.")
+    value = override.value()
+    if value is None or value == []:
+        hint = f"; ~{group} leaves it out" if group in LOOSE else ""
+        raise Refusal(f"{expected} {'null' if value is None else 'none of them'}{hint}.")
+    for name in value if isinstance(value, list) else [value]:
+        if str(name) not in choices:
+            raise Refusal(f"{expected} '{name}'{nearest(str(name), choices, likeness=0.5)}")
+
+
+def _check_nested(override: Override, composer: Composer, chosen: Sequence[str]) -> None:
+    """Refuse `module/discriminator=patch` where the module has no discriminator."""
+    key = override.key_or_group
+    group, _, rest = key.partition("/")
+    choices = composer.compose([text for text in chosen if not text.startswith(key)], without=LOOSE).choices
+    if key not in choices:
+        owners = " or ".join(f"{group}={name}" for name in composer.choices_with(group, f"defaults[0].{rest}"))
+        hint = f"; it belongs to {owners}" if owners else ""
+        raise Refusal(f"{key}: {group}={choices.get(group)} has no such part{hint}.")
+
+
+def _check_key(override: Override, composer: Composer, chosen: Sequence[str]) -> None:
+    key = override.key_or_group
+    valid = set(_paths(composer.compose(chosen, without=LOOSE).tree))
+    member = next((name for name in COLLECTIONS if key.startswith(f"{name}.")), None)
+    if key not in valid and member:
+        if override.is_add() or override.is_force_add():
+            # A new member is judged as a whole after composing: it needs a `_target_`.
+            return
+        # It may be a member that an experiment brings.
+        valid |= set(_paths(composer.compose(chosen).tree))
+    if key in valid:
+        if override.is_delete() and key.rpartition(".")[0] not in COLLECTIONS:
+            raise Refusal(f"the key '{key}' cannot be taken away ({_text(override)}); give it another value.")
+        return
+    raise Refusal(
+        f"unknown key '{key}': expected a key that the configuration has, got '{_text(override)}'"
+        f"{_key_hint(override, valid, composer)}"
+    )
+
+
+def _key_hint(override: Override, valid: set[str], composer: Composer) -> str:
+    """Return what was probably meant by an unknown key."""
+    key = override.key_or_group
+    parent, _, last = key.rpartition(".")
+    siblings = {path.rpartition(".")[2] for path in valid if path.rpartition(".")[0] == parent}
+    siblings -= {"_target_", "spec"}
+    # `modle=srgan`: a group that has the choice is likelier meant than one of a nearer name.
+    value = "" if override.is_delete() else str(override.get_value_element_as_str())
+    with_choice = [name for name, choices in composer.groups.items() if value in choices]
+    group, _, rest = key.partition(".")
+    owners = composer.choices_with(group, rest) if rest and group in composer.groups else []
+    same_ending = sorted(path for path in valid if last and path.rpartition(".")[2] == last)
+    near = nearest(key, with_choice) or nearest(last, siblings).replace("mean '", f"mean '{parent}." if parent else "mean '")
+    if near:
+        return near
+    if owners:
+        return f"; {' or '.join(f'{group}={name}' for name in owners)} has it"
+    if same_ending:
+        return f"; did you mean '{same_ending[0]}'?"
+    listed = f"; the keys there are {', '.join(sorted(siblings))}" if siblings else ""
+    return nearest(key, [*valid, *composer.groups]) or listed
+
+
+def _check_against(tree: Tree, reference: Tree, choices: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse keys that no yaml of a group has, keys that were taken away, and values of another type."""
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if key not in reference:
+            if prefix[:-1] in COLLECTIONS and isinstance(value, dict) and "_target_" in value:
+                continue
+            origin = ", ".join(f"{name}={choices[name]}" for name in LOOSE if choices.get(name))
+            source = f" (from {origin} or your own yamls)" if origin else ""
+            siblings = [f"{prefix}{name}" for name in reference if name not in ("_target_", "spec")]
+            raise Refusal(f"unknown key '{path}'{source}{nearest(path, siblings)}")
+        _check_type(path, value, reference[key])
+        if isinstance(value, dict) and isinstance(reference[key], dict):
+            _check_against(value, reference[key], choices, f"{path}.")
+    gone = [f"{prefix}{key}" for key in reference if key not in tree]
+    if gone and prefix[:-1] not in COLLECTIONS:
+        raise Refusal(f"the key '{gone[0]}' was taken away, but it is needed; leave it or give it another value.")
+
+
+def _check_type(path: str, value: Any, example: Any) -> None:
+    allowed = TYPES.get(path)
+    if value == "???":
+        raise Refusal(f"{path}: expected a value, got nothing; say {path}=...")
+    if allowed is None:
+        if example is None or example == "???":
+            return
+        allowed = (int, float) if isinstance(example, float) else (type(example),)
+    elif value is None and path not in NOT_NULL:
+        return
+    # bool is a kind of int for Python, but not for a person.
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        names = {int: "an integer", float: "a number", str: "a text", list: "a list", bool: "true or false"}
+        wanted = [names.get(kind, "several keys") for kind in allowed if not (kind is int and float in allowed)]
+        raise Refusal(f"{path}: expected {' or '.join(wanted)}, got {'null' if value is None else repr(value)}.")
+    if isinstance(value, list) and isinstance(example, list) and example:
+        for index, entry in enumerate(value):
+            _check_type(f"{path}[{index}]", entry, example[0])
+
+
+def _check_values(tree: Tree) -> None:
+    for name, choices in CHOICES.items():
+        value = get(tree, name)
+        if value is not None and str(value) not in choices:
+            raise Refusal(f"{name}: expected one of {', '.join(choices)}, got '{value}'{nearest(str(value), choices)}")
+    for name in POSITIVE + NOT_NEGATIVE:
+        value = get(tree, name)
+        if value is not None and (value < 0 or (value == 0 and name in POSITIVE)):
+            wanted = "a positive number" if name in POSITIVE else "zero or more"
+            raise Refusal(f"{name}: expected {wanted}, got {value}.")
+
+
+def _paths(tree: Any, prefix: str = "") -> list[str]:
+    if not isinstance(tree, dict):
+        return []
+    found = []
+    for key, value in tree.items():
+        found.append(f"{prefix}{key}")
+        found.extend(_paths(value, f"{prefix}{key}."))
+    return found
+
+
+def _text(override: Override) -> str:
+    return override.input_line or override.key_or_group

@@ -1,0 +1,38 @@
+"""What a run trains on: the accelerator, its name for people, and how several devices work together."""
+
+import os
+from typing import Any
+
+import torch
+
+
+def resolve_accelerator(name: str) -> str:
+    """Return `cpu`, `cuda` or `mps` for Lightning's `auto` and `gpu`; other names as they are."""
+    if name not in ("auto", "gpu"):
+        return name
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def device_name(accelerator: str) -> str:
+    """Return the device in words, as `results.json` reports it."""
+    if accelerator == "cuda":
+        return torch.cuda.get_device_name()
+    return f"cpu ({os.cpu_count()} cores)" if accelerator == "cpu" else accelerator
+
+
+def resolve_strategy(name: str, *, devices: Any, num_nodes: int, gan: bool) -> str:
+    """Return Lightning's name of the strategy: `auto` is `ddp` where there is more than one device.
+
+    Args:
+        name: `trainer.strategy`.
+        devices: `trainer.devices`: a number, a list of indices, or a text such as `auto`.
+        num_nodes: machines.
+        gan: whether two networks are trained by turns.
+    """
+    several = devices not in (1, "1", [0]) or num_nodes > 1
+    if name == "auto" and several:
+        name = "ddp"
+    # In each backward pass of a GAN one of the two networks has no part.
+    return "ddp_find_unused_parameters_true" if gan and name == "ddp" else name
