@@ -48,7 +48,7 @@ from sr_lightning.tracking.csv import CSVLogger
 
 SCALE = 4
 # Steps of one round: enough of the small network to time, few of the large one.
-STEPS = {"edsr_baseline": 3, "espcn": 100}
+STEPS = {"edsr_baseline": 3, "espcn": 30}
 STEPS_OF_PEERS = {"edsr_baseline": 1, "espcn": 4}
 
 Step = Callable[[], None]

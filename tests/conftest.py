@@ -1,6 +1,8 @@
 """Fixtures that every room's tests share."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +11,21 @@ import torch
 torch.set_num_threads(1)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Runs of a few steps on tiny images, in float32.
+TINY = (
+    "data=folder", "data.root=no/benchmarks", "data.batch_size=2", "data.hr_patch=32", "data.lr_patch=null", "scale=2",
+    "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.max_steps=4", "trainer.val_every_steps=2",
+    "trainer.log_every_steps=1", "model.width=8",
+)  # fmt: skip
+TINY_MODELS = {
+    # Without batch normalisation, with it, and two networks.
+    "edsr_baseline": ("model=edsr_baseline", "model.depth=1"),
+    "srresnet": ("model=srresnet", "model.depth=1"),
+    "srgan": (
+        "model=srgan", "model.depth=1", "loss=l1", "module.discriminator.width=4", "module.discriminator.hidden=8",
+        "module.pretrain_steps=2",
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +41,48 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the folder with benchmark images and oracles (../shared) is not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `train` and `val`: small pieces of the sample photographs."""
+    from PIL import Image
+
+    from sr_lightning.data.sample import sample_images
+
+    root = tmp_path_factory.mktemp("images")
+    for part, count, size in (("train", 3, (72, 64)), ("val", 3, (48, 40))):
+        (root / part).mkdir()
+        for index in range(count):
+            photographs = sample_images()[part]
+            image = Image.open(photographs[index % len(photographs)]).convert("RGB").resize((300, 300))
+            left = 60 * index
+            image.crop((left, left, left + size[0], left + size[1] + 2 * index)).save(root / part / f"{index}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_arguments(tiny_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str]]:
+    """Arguments of `train` for a run of seconds: `tiny_arguments("edsr_baseline", "trainer.max_steps=6")`."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def arguments(model: str, *overrides: str) -> list[str]:
+        folders = [f"data.{part}_dir={tiny_images / part}" for part in ("train", "val")]
+        return [*TINY, *folders, f"paths.cache={cache}", *TINY_MODELS[model], *overrides]
+
+    return arguments
+
+
+@pytest.fixture(scope="session")
+def run_tiny(tiny_arguments: Callable[..., list[str]]) -> Callable[..., dict[str, Any]]:
+    """Train in this process: `run_tiny("srgan", folder, "trainer.max_steps=6")` returns `results.json`'s content."""
+    from omegaconf import OmegaConf
+
+    from sr_lightning.cli.compose import Composer
+    from sr_lightning.engine.train import train
+
+    def run(model: str, folder: Path, *overrides: str) -> dict[str, Any]:
+        tree = Composer("train").compose(tiny_arguments(model, *overrides)).tree
+        return train(OmegaConf.create(tree), folder)
+
+    return run

@@ -46,10 +46,9 @@ class Panels(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the crops of the first images."""
-        if trainer.is_global_zero and not trainer.sanity_checking and len(self._rows) < self.images:
+        if trainer.is_global_zero and len(self._rows) < self.images:
             scale = super_resolution(pl_module).scale
-            name = batch["name"][0] if isinstance(batch["name"], list | tuple) else batch["name"]
-            self._rows.append((Path(str(name)).stem, detail_crops(outputs, scale=scale, side=self.crop)))
+            self._rows.append((Path(batch["name"]).stem, detail_crops(outputs, scale=scale, side=self.crop)))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw them."""
@@ -102,6 +101,7 @@ def draw_panel(rows: list[tuple[str, dict[str, Tensor]]], *, title: str) -> Imag
     draw = ImageDraw.Draw(picture)
     large, small = ImageFont.load_default(18), ImageFont.load_default(15)
     draw.text((MARGIN, MARGIN), title, fill=INK, font=large)
+    draw.text((width - MARGIN, MARGIN + 3), "PSNR of the crop, RGB", fill=FAINT, font=small, anchor="ra")
     for row, (name, crops) in enumerate(rows):
         top = HEADER + MARGIN + row * (cell + CAPTION + MARGIN)
         for column, label in enumerate(columns):

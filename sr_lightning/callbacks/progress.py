@@ -61,7 +61,7 @@ class Progress(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the line of this validation."""
-        if trainer.sanity_checking or not trainer.is_global_zero:
+        if not trainer.is_global_zero:
             return
         module = super_resolution(pl_module)
         psnr = float(trainer.callback_metrics["val/psnr"])

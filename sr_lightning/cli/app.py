@@ -1,6 +1,7 @@
 """What every command does before its work: read the arguments, help, refuse, then let Hydra run the task."""
 
 import os
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -12,12 +13,25 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
-from sr_lightning.cli.compose import Composer, Tree, cells, conf_dir, parse_overrides
-from sr_lightning.cli.refuse import compose_checked, quote_path
+from sr_lightning.cli.check import compose_checked, get
+from sr_lightning.cli.compose import Composer, Tree, cells, conf_dir
 from sr_lightning.refusal import Refusal, nearest
 
 Check = Callable[[Tree, dict[str, Any]], None]
 Task = Callable[[DictConfig], Any]
+
+PATH_KEYS = (
+    "checkpoint", "input", "output", "images", "save", "resume", "data.root", "data.train_dir", "data.val_dir",
+    "data.test_dir", "paths.data", "paths.runs", "paths.cache", "hydra.run.dir",
+)  # fmt: skip
+# Flags of Hydra's that would run something else than what was checked.
+REFUSED_FLAGS = {
+    "--config-path": "--config-dir",
+    "-cp": "--config-dir",
+    "--config-name": "experiment=",
+    "-cn": "experiment=",
+    "--experimental-rerun": "resume=",
+}
 
 
 @dataclass(frozen=True)
@@ -62,12 +76,10 @@ def launch(command: Command) -> None:
         if arguments.help:
             print(help_text(command, _composer(command, arguments, None)))
             return
-        if not _runs(arguments):
-            _hand_over(command, arguments, Rewritten(arguments.overrides))
-            return
-        quoted = arguments.overrides if arguments.multirun else [quote_path(text) for text in arguments.overrides]
-        rewritten = command.rewrite(quoted) if command.rewrite else Rewritten(quoted)
-        _check_cells(command, arguments, rewritten)
+        texts = arguments.overrides if arguments.multirun else [quote_path(text) for text in arguments.overrides]
+        rewritten = command.rewrite(texts) if command.rewrite else Rewritten(texts)
+        if _runs(arguments):
+            _check_cells(command, arguments, rewritten)
     except Refusal as refusal:
         refuse(refusal)
     _hand_over(command, arguments, rewritten)
@@ -79,12 +91,27 @@ def refuse(refusal: Exception) -> NoReturn:
     sys.exit(1)
 
 
+def quote_path(argument: str) -> str:
+    """Quote the value of an argument that is a path, so that blanks, brackets and commas reach us unread."""
+    key, equals, value = argument.partition("=")
+    in_quotes = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if not equals or key.lstrip("+") not in PATH_KEYS or value in ("", "null") or in_quotes:
+        return argument
+    return f"{key}={quoted(value)}"
+
+
+def quoted(value: str) -> str:
+    """Return a value in quotes as Hydra's grammar reads them; a backslash counts there only before a quote."""
+    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
+    return f"'{escaped}'"
+
+
 def help_text(command: Command, composer: Composer) -> str:
     """Return what `--help` prints: what the command does, its groups with their choices, examples."""
     lines = [f"{command.name}: {command.summary}", "", "Examples"]
     for line, meaning in command.examples:
         lines += [f"  {line}", f"      {meaning}"]
-    groups = {name: choices for name, choices in composer.groups().items() if name != "recipe"}
+    groups = {name: choices for name, choices in composer.groups.items() if name not in ("recipe", "local")}
     tree = composer.compose([]).tree if command.sweeps else {}
     if command.sweeps:
         lines += ["", "Choices (group=choice; loss takes several: 'loss=[l1,perceptual]')"]
@@ -127,7 +154,7 @@ def _key_lines(command: Command, tree: Tree) -> list[str]:
             lines.append(f"{parent}{key}={value}" + (f"   {' '.join(comments)}" if comments else ""))
             comments = []
     if command.sweeps:
-        lines += [f"{key}={_dig(tree, key)}" for key in _COMMON_KEYS]
+        lines += [f"{key}={_shown(get(tree, key))}" for key in _COMMON_KEYS]
         lines.append(f"every key: {command.name}.py --cfg job --resolve")
     return lines
 
@@ -138,11 +165,8 @@ _COMMON_KEYS = (
 )  # fmt: skip
 
 
-def _dig(tree: Tree, path: str) -> Any:
-    value: Any = tree
-    for part in path.split("."):
-        value = value[part]
-    return "null" if value is None else value
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value)
 
 
 def _parse(command: Command, argv: list[str]) -> Namespace:
@@ -150,12 +174,20 @@ def _parse(command: Command, argv: list[str]) -> Namespace:
     flags = [flag for action in parser._actions for flag in action.option_strings]
     for argument in argv:
         flag = argument.partition("=")[0]
+        if flag in REFUSED_FLAGS:
+            raise Refusal(f"{flag} is not for this program; use {REFUSED_FLAGS[flag]}.")
         if flag.startswith("-") and flag not in flags:
             raise Refusal(f"unknown flag '{flag}': expected key=value or a flag of --help{nearest(flag, flags)}")
+    # argparse would print its usage and leave with 2.
+    parser.error = _refuse_usage  # type: ignore[method-assign]
     arguments = parser.parse_args(argv)
     if arguments.multirun and not command.sweeps:
         raise Refusal(f"{command.name} runs once: -m is for train.")
     return arguments
+
+
+def _refuse_usage(message: str) -> NoReturn:
+    raise Refusal(message)
 
 
 def _runs(arguments: Namespace) -> bool:
@@ -174,13 +206,13 @@ def _composer(command: Command, arguments: Namespace, rewritten: Rewritten | Non
 
 def _check_cells(command: Command, arguments: Namespace, rewritten: Rewritten) -> None:
     composer = _composer(command, arguments, rewritten)
-    overrides = parse_overrides(rewritten.overrides)
+    overrides = composer.parse(rewritten.overrides)
     swept = [override.key_or_group for override in overrides if override.is_sweep_override()]
     if swept and not arguments.multirun:
         hint = "add -m to sweep over them" if command.sweeps else "quote a value that holds commas"
         raise Refusal(f"{swept[0]} has several values; {hint}, or write a list as '{swept[0]}=[a,b]'.")
     for cell in cells(overrides) if arguments.multirun else [rewritten.overrides]:
-        composed = compose_checked(composer, parse_overrides(cell), cell)
+        composed = compose_checked(composer, cell)
         command.check(composed.tree, composed.choices)
 
 
@@ -195,6 +227,3 @@ def _hand_over(command: Command, arguments: Namespace, rewritten: Rewritten) -> 
         config_name=rewritten.config_name or command.name,
     )
     main(command.task)()
-
-
-__all__ = ["Command", "Rewritten", "help_text", "launch", "refuse"]

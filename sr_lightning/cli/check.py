@@ -36,7 +36,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "save": (str,),
     "output": (str,),
 }
-NOT_NULL = ("trainer.devices", "trainer.precision")
+# May not be null where their yaml has a value; of the other keys with a type above null switches something off.
+NOT_NULL = ("scale", "trainer.devices", "trainer.precision")
 
 # Plain choices that are no configuration group. Tests hold them equal to what the code behind them accepts.
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -74,20 +75,23 @@ def compose_checked(composer: Composer, texts: Sequence[str]) -> Composed:
         texts: overrides as on the command line, without sweeps.
     """
     chosen: list[str] = []
-    nested: list[Override] = []
+    nested: dict[str, str] = {}
     values: list[Override] = []
     for override, text in zip(composer.parse(texts), texts, strict=True):
         key = override.key_or_group
         if key in composer.groups:
             _check_choice(override, composer.groups[key])
-            nested += [override] if "/" in key else []
-            chosen.append(text)
+            if "/" in key:
+                nested[key] = text
+            else:
+                chosen.append(text)
         elif key == "hydra" or key.startswith(("hydra.", "hydra/")):
             chosen.append(text)
         else:
             values.append(override)
-    for override in nested:
-        _check_nested(override, composer, chosen)
+    for key in nested:
+        _check_nested(key, composer, chosen)
+    chosen += nested.values()
     reference = composer.compose(chosen, without=LOOSE)
     for override in values:
         _check_key(override, composer, chosen)
@@ -95,10 +99,13 @@ def compose_checked(composer: Composer, texts: Sequence[str]) -> Composed:
     tree = dict(composed.tree)
     if "loss" in tree:
         tree["loss"] = without_fragments(tree["loss"])
+        _check_fragments(values, set(composed.tree["loss"]) - set(tree["loss"]), tree["loss"])
     if composer.config_name in ("evaluate", "upscale"):
         # conf/local is written for train as well: what these commands do not know of it does not concern them.
         tree = {key: value for key, value in tree.items() if key in reference.tree}
-    _check_against(tree, reference.tree, composed.choices)
+    given = composed.choices.items()
+    loose = [f"{name}={choice}" for name, choice in given if name in LOOSE and choice in composer.groups.get(name, ())]
+    _check_against(tree, reference.tree, origin=f" (from {', '.join(loose)})" if loose else "")
     _check_values(tree)
     return Composed(tree=tree, choices=composed.choices)
 
@@ -128,19 +135,25 @@ def _check_choice(override: Override, choices: Sequence[str]) -> None:
             raise Refusal(f"{expected} '{name}'{nearest(str(name), choices, likeness=0.5)}")
 
 
-def _check_nested(override: Override, composer: Composer, chosen: Sequence[str]) -> None:
+def _check_nested(key: str, composer: Composer, chosen: Sequence[str]) -> None:
     """Refuse `module/discriminator=patch` where the module has no discriminator."""
-    key = override.key_or_group
-    group, _, rest = key.partition("/")
-    choices = composer.compose([text for text in chosen if not text.startswith(key)], without=LOOSE).choices
-    if key not in choices:
-        owners = " or ".join(f"{group}={name}" for name in composer.choices_with(group, f"defaults[0].{rest}"))
-        hint = f"; it belongs to {owners}" if owners else ""
-        raise Refusal(f"{key}: {group}={choices.get(group)} has no such part{hint}.")
+    choices = composer.compose(chosen, without=LOOSE).choices
+    if key in choices:
+        return
+    group = key.partition("/")[0]
+    owners = [
+        f"{group}={name}"
+        for name in composer.groups[group]
+        if key in composer.compose([f"{group}={name}"], without=LOOSE).choices
+    ]
+    hint = f"; {' or '.join(owners)} has it" if owners else ""
+    raise Refusal(f"{key}: {group}={choices.get(group)} has no such part{hint}.")
 
 
 def _check_key(override: Override, composer: Composer, chosen: Sequence[str]) -> None:
     key = override.key_or_group
+    if key.startswith("names.") and key != "names.group":
+        raise Refusal(f"{key} only says what was chosen; choose with {key.removeprefix('names.')}=...")
     valid = set(_paths(composer.compose(chosen, without=LOOSE).tree))
     member = next((name for name in COLLECTIONS if key.startswith(f"{name}.")), None)
     if key not in valid and member:
@@ -169,9 +182,11 @@ def _key_hint(override: Override, valid: set[str], composer: Composer) -> str:
     value = "" if override.is_delete() else str(override.get_value_element_as_str())
     with_choice = [name for name, choices in composer.groups.items() if value in choices]
     group, _, rest = key.partition(".")
-    owners = composer.choices_with(group, rest) if rest and group in composer.groups else []
+    owners = [name for name in composer.groups.get(group, []) if rest in _paths(composer.own_content(group, name))]
     same_ending = sorted(path for path in valid if last and path.rpartition(".")[2] == last)
-    near = nearest(key, with_choice) or nearest(last, siblings).replace("mean '", f"mean '{parent}." if parent else "mean '")
+    near = nearest(key, with_choice) or nearest(last, siblings).replace(
+        "mean '", f"mean '{parent}." if parent else "mean '"
+    )
     if near:
         return near
     if owners:
@@ -182,20 +197,29 @@ def _key_hint(override: Override, valid: set[str], composer: Composer) -> str:
     return nearest(key, [*valid, *composer.groups]) or listed
 
 
-def _check_against(tree: Tree, reference: Tree, choices: Mapping[str, Any], prefix: str = "") -> None:
+def _check_fragments(values: Sequence[Override], fragments: set[str], loss: Mapping[str, Any]) -> None:
+    """Refuse `+loss.foo.weight=1`: only what an experiment left over is dropped without a word."""
+    for override in values:
+        name = override.key_or_group.removeprefix("loss.").partition(".")[0]
+        if override.key_or_group.startswith("loss.") and name in fragments:
+            raise Refusal(
+                f"unknown key '{override.key_or_group}': the loss has no term '{name}'; it has {', '.join(loss)}"
+                f"{nearest(name, loss)}"
+            )
+
+
+def _check_against(tree: Tree, reference: Tree, *, origin: str, prefix: str = "") -> None:
     """Refuse keys that no yaml of a group has, keys that were taken away, and values of another type."""
     for key, value in tree.items():
         path = f"{prefix}{key}"
         if key not in reference:
             if prefix[:-1] in COLLECTIONS and isinstance(value, dict) and "_target_" in value:
                 continue
-            origin = ", ".join(f"{name}={choices[name]}" for name in LOOSE if choices.get(name))
-            source = f" (from {origin} or your own yamls)" if origin else ""
             siblings = [f"{prefix}{name}" for name in reference if name not in ("_target_", "spec")]
-            raise Refusal(f"unknown key '{path}'{source}{nearest(path, siblings)}")
+            raise Refusal(f"unknown key '{path}'{origin}{nearest(path, siblings)}")
         _check_type(path, value, reference[key])
         if isinstance(value, dict) and isinstance(reference[key], dict):
-            _check_against(value, reference[key], choices, f"{path}.")
+            _check_against(value, reference[key], origin=origin, prefix=f"{path}.")
     gone = [f"{prefix}{key}" for key in reference if key not in tree]
     if gone and prefix[:-1] not in COLLECTIONS:
         raise Refusal(f"the key '{gone[0]}' was taken away, but it is needed; leave it or give it another value.")
@@ -209,7 +233,7 @@ def _check_type(path: str, value: Any, example: Any) -> None:
         if example is None or example == "???":
             return
         allowed = (int, float) if isinstance(example, float) else (type(example),)
-    elif value is None and path not in NOT_NULL:
+    elif value is None and (path not in NOT_NULL or example is None):
         return
     # bool is a kind of int for Python, but not for a person.
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):

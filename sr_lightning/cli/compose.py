@@ -71,9 +71,7 @@ class _Loader(ConfigLoaderImpl):
         super().__init__(config_search_path=search_path)
         self.left_out: tuple[str, ...] = ()
 
-    def _compose_config_from_defaults_list(
-        self, defaults: list[ResultDefault], repo: IConfigRepository
-    ) -> DictConfig:
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: IConfigRepository) -> DictConfig:
         kept = [default for default in defaults if (default.config_path or "").split("/")[0] not in self.left_out]
         return super()._compose_config_from_defaults_list(kept, repo)
 
@@ -124,14 +122,11 @@ class Composer:
                 queue.append(group)
         return found
 
-    def choices_with(self, group: str, key: str) -> list[str]:
-        """Return the choices of a group whose own yaml has a key (`mapping_width` of model: srcnn, ...)."""
-        found = []
-        for choice in self.groups[group]:
-            result = self._loader.repository.load_config(f"{group}/{choice}")
-            if result is not None and OmegaConf.select(result.config, key, throw_on_resolution_failure=False) is not None:
-                found.append(choice)
-        return found
+    def own_content(self, group: str, choice: str) -> Tree:
+        """Return what a choice's own yaml says, without its defaults list and with interpolations as they stand."""
+        result = self._loader.repository.load_config(f"{group}/{choice}")
+        content = OmegaConf.to_container(result.config) if result is not None else {}
+        return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
 
     def compose(self, overrides: Sequence[str], *, without: Sequence[str] = ()) -> Composed:
         """Compose and resolve; whatever Hydra objects to becomes a one-line refusal.
@@ -177,7 +172,8 @@ def parse_overrides(arguments: Sequence[str], *, loader: ConfigLoaderImpl | None
     parsed = []
     for argument in arguments:
         try:
-            parsed.append(parser.parse_override(argument))
+            # The plural hands the loader on, the singular does not.
+            parsed += parser.parse_overrides([argument])
         except HydraException as error:
             raise Refusal(
                 f"cannot read '{argument}': expected key=value; put values with special characters into quotes, "

@@ -1,14 +1,16 @@
 """`evaluate`: PSNR and SSIM of a checkpoint, of bicubic, or of a folder of images, under a named protocol."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sr_lightning.cli.app import Command, launch, refuse
+from sr_lightning.cli.app import Command, Rewritten, launch, refuse
+from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Tree, conf_dir
-from sr_lightning.cli.refuse import check_scale, get
-from sr_lightning.data.benchmarks import find_sets
+from sr_lightning.cli.refuse import check_scale, find_sets_checked
+from sr_lightning.data.benchmarks import EvaluationSet, match_images
 from sr_lightning.data.scan import DataError
 from sr_lightning.refusal import Refusal
 
@@ -36,8 +38,19 @@ def main() -> None:
             examples=EXAMPLES,
             task=run,
             check=refuse_evaluation,
+            rewrite=rewrite,
         )
     )
+
+
+def rewrite(overrides: list[str]) -> Rewritten:
+    """Refuse `model=srgan` here: its yaml chooses losses and modules, which an evaluation does not have."""
+    for text in overrides:
+        key, _, name = text.partition("=")
+        path = conf_dir() / "model" / f"{name}.yaml"
+        if key == "model" and path.is_file():
+            _refuse_untrained(name, OmegaConf.select(OmegaConf.load(path), "spec.trainable"))
+    return Rewritten(overrides)
 
 
 def refuse_evaluation(tree: Tree, choices: dict[str, Any]) -> None:
@@ -47,25 +60,27 @@ def refuse_evaluation(tree: Tree, choices: dict[str, Any]) -> None:
     if len(given) != 1:
         got = " and ".join(given) or "none of them"
         raise Refusal(f"expected exactly one of checkpoint=PATH, model=bicubic and images=DIR, got {got}.")
-    spec = get(tree, "model.spec") or {}
-    if model and spec.get("trainable", True):
-        raise Refusal(
-            f"model={model} without weights would give a random network's score; "
-            "say checkpoint=PATH (model=bicubic needs no weights)."
-        )
     if tree["checkpoint"] and not Path(tree["checkpoint"]).expanduser().is_file():
         raise Refusal(f"checkpoint: expected a file, got {tree['checkpoint']}, which is not there.")
     if tree["scale"] is None and not tree["checkpoint"]:
         raise Refusal("scale: expected a number, got nothing; say scale=4 (only a checkpoint knows its own).")
     if model:
+        spec = get(tree, "model.spec") or {}
+        _refuse_untrained(str(model), spec.get("trainable"))
         check_scale(str(model), spec, tree["scale"])
-    root = Path(tree["data"]["root"]).expanduser()
-    try:
-        sets = find_sets(root, scale=tree["scale"] or 1, names=_names(tree["eval"]))
-    except DataError as error:
-        raise Refusal(str(error)) from error
+    for key, wanted in (("output", "a file"), ("save", "a folder")):
+        target = Path(tree[key]).expanduser() if tree[key] else None
+        if target and (target.is_dir() if key == "output" else target.is_file()):
+            raise Refusal(
+                f"{key}: expected {wanted}, got {target}, which is {'a folder' if key == 'output' else 'a file'}."
+            )
+    # Without a scale, the checkpoint's is not known yet; the names of the sets are judged alike.
+    sets = find_sets_checked(tree, scale=tree["scale"] or 1)
     if not sets:
+        root = Path(tree["data"]["root"]).expanduser()
         raise Refusal(f"data.root: expected evaluation sets such as Set5/HR/*.png under {root}, found none.")
+    if tree["images"]:
+        _check_images(Path(tree["images"]).expanduser(), sets)
 
 
 def run(cfg: DictConfig) -> None:
@@ -75,17 +90,25 @@ def run(cfg: DictConfig) -> None:
     from sr_lightning.engine.report_scores import report_scores
 
     try:
-        report_scores(
-            {str(key): value for key, value in config.items()},
-            sets=_names(config["eval"]),
-            published_bicubic=_published_bicubic(),
-        )
+        report_scores({str(key): value for key, value in config.items()}, published_bicubic=_published_bicubic())
     except (Refusal, DataError) as refusal:
         refuse(refusal)
 
 
-def _names(value: str | list[str] | None) -> list[str] | None:
-    return [value] if isinstance(value, str) else value
+def _refuse_untrained(model: str, trainable: bool | None) -> None:
+    if trainable is not False:
+        raise Refusal(
+            f"model={model} without weights would give a random network's score; "
+            "say checkpoint=PATH (model=bicubic needs no weights)."
+        )
+
+
+def _check_images(folder: Path, sets: Sequence[EvaluationSet]) -> None:
+    try:
+        for evaluation_set in sets:
+            match_images(folder, evaluation_set)
+    except DataError as error:
+        raise Refusal(str(error)) from error
 
 
 def _published_bicubic() -> Any:

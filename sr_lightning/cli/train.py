@@ -8,9 +8,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from sr_lightning.cli.app import Command, Rewritten, launch, refuse
-from sr_lightning.cli.compose import Tree
-from sr_lightning.cli.refuse import refuse_training
+from sr_lightning.cli.app import Command, Rewritten, launch, quoted, refuse
+from sr_lightning.cli.compose import Tree, parse_overrides, without_fragments
+from sr_lightning.cli.refuse import refuse_other_run, refuse_training
 from sr_lightning.refusal import Refusal
 
 EXAMPLES = (
@@ -57,19 +57,19 @@ def rewrite(overrides: list[str]) -> Rewritten:
     for key, other in (("data.hr_patch", "data.lr_patch"), ("data.lr_patch", "data.hr_patch")):
         if keys.get(key, "null") != "null" and other not in keys:
             overrides = [*overrides, f"{other}=null"]
-    resume = keys.get("resume", "null").strip("'\"")
-    if resume == "null":
+    resume = next((text for text in overrides if text.partition("=")[0] == "resume"), "resume=null")
+    value = parse_overrides([resume])[0].value()
+    if value is None:
         return Rewritten(overrides)
-    folder = Path(resume).expanduser().resolve()
+    folder = Path(str(value)).expanduser().resolve()
     if not (folder / "config.yaml").is_file():
-        raise Refusal(f"resume: expected the folder of a run (it holds config.yaml), got {resume}.")
-    quoted = "'" + str(folder).replace("'", "\\'") + "'"
-    kept = [text for text in overrides if text.partition("=")[0] != "resume"]
+        raise Refusal(f"resume: expected the folder of a run, got {value}, which holds no config.yaml.")
+    kept = _without_same_choices([text for text in overrides if text != resume], folder)
     return Rewritten(
         [
             *kept,
-            f"resume={quoted}",
-            f"hydra.run.dir={quoted}",
+            f"resume={quoted(str(folder))}",
+            f"hydra.run.dir={quoted(str(folder))}",
             "hydra.job.name=train",
             "hydra.output_subdir=null",
             "hydra/job_logging=none",
@@ -83,7 +83,35 @@ def rewrite(overrides: list[str]) -> Rewritten:
 def refuse_training_or_resume(tree: Tree, choices: dict[str, Any]) -> None:
     """Refuse what cannot be trained; of a continued run the choices stand in its own configuration."""
     names = tree["names"]
+    if tree["resume"]:
+        refuse_other_run(_config_of(Path(tree["resume"])), tree)
     refuse_training(tree, {**choices, "model": names["model"], "data": names["data"], "module": names["module"]})
+
+
+def _without_same_choices(overrides: list[str], folder: Path) -> list[str]:
+    """Leave out `model=srgan` from the arguments of a continued run of srgan; another model is refused."""
+    config = _config_of(folder)
+    kept = []
+    for override in parse_overrides(overrides):
+        group, text = override.key_or_group, str(override.input_line)
+        chosen = config["names"].get(group)
+        if not isinstance(config.get(group), dict) and group != "experiment":
+            kept.append(text)
+            continue
+        value = override.value()
+        if chosen is None or chosen != ("+".join(value) if isinstance(value, list) else value):
+            was = f"{group}={chosen}" if chosen else f"what {folder / 'config.yaml'} says"
+            raise Refusal(
+                f"resume goes on with {was}, got {text}; single keys may change (trainer.max_steps=..., "
+                "see --help), a group's choice may not."
+            )
+    return kept
+
+
+def _config_of(folder: Path) -> Tree:
+    config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -91,9 +119,12 @@ def run(cfg: DictConfig) -> float | None:
     hydra_cfg = HydraConfig.get()
     run_dir = Path(hydra_cfg.runtime.output_dir)
     multirun = hydra_cfg.mode == RunMode.MULTIRUN
-    _drop_fragments(cfg)
+    with open_dict(cfg):
+        for name in set(cfg.loss) - set(without_fragments(cfg.loss)):
+            del cfg.loss[name]
     resolved = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
     assert isinstance(resolved, DictConfig)
+    _make_absolute(resolved)
     from sr_lightning.engine.train import train
 
     try:
@@ -110,9 +141,8 @@ def run(cfg: DictConfig) -> float | None:
     return validation.get("psnr")
 
 
-def _drop_fragments(cfg: DictConfig) -> None:
-    """Drop loss terms without a target, which the check has let pass (see `refuse._drop_fragments`)."""
-    with open_dict(cfg):
-        for name in list(cfg.loss):
-            if "_target_" not in cfg.loss[name]:
-                del cfg.loss[name]
+def _make_absolute(cfg: DictConfig) -> None:
+    """Let paths start at the root, so that the run can be continued from any folder."""
+    for key in ("data.root", "data.train_dir", "data.val_dir", "data.test_dir", "paths.data", "paths.cache"):
+        if OmegaConf.select(cfg, key):
+            OmegaConf.update(cfg, key, str(Path(OmegaConf.select(cfg, key)).expanduser().absolute()))

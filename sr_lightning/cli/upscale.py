@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from sr_lightning.cli.app import Command, launch, refuse
 from sr_lightning.cli.compose import Tree
+from sr_lightning.data.scan import EXTENSIONS, list_images
 from sr_lightning.refusal import Refusal
 
 EXAMPLES = (
@@ -33,19 +34,50 @@ def main() -> None:
 
 
 def refuse_upscaling(tree: Tree, choices: dict[str, Any]) -> None:
-    """Refuse what is not there; what the files are is looked at by the engine, before the first is written."""
-    for key in ("checkpoint", "input"):
-        if not Path(tree[key]).expanduser().exists():
-            raise Refusal(f"{key}: expected a path that is there, got {tree[key]}.")
+    """Refuse what is not there and what would be overwritten; what the files are is seen by the engine."""
+    checkpoint = Path(tree["checkpoint"]).expanduser()
+    if not checkpoint.is_file():
+        raise Refusal(f"checkpoint: expected a file, got {checkpoint}, which is not there.")
+    plan(Path(tree["input"]).expanduser(), Path(tree["output"]).expanduser(), overwrite=tree["overwrite"])
+
+
+def plan(source: Path, target: Path, *, overwrite: bool) -> list[tuple[Path, Path]]:
+    """Return which file becomes which: a file for a file, the same relative names as `.png` for a folder.
+
+    Raises:
+        Refusal: the input is missing or holds no image, a target exists, or two inputs have one target.
+    """
+    if source.is_dir():
+        files = list_images(source)
+        if not files:
+            raise Refusal(f"input: {source} holds no image ({', '.join(sorted(EXTENSIONS))}).")
+        if target.is_file():
+            raise Refusal(f"output: {source} is a folder, so expected a folder, got the file {target}.")
+        pairs = [(path, (target / path.relative_to(source)).with_suffix(".png")) for path in files]
+    elif source.is_file():
+        if target.is_dir():
+            raise Refusal(f"output: {source} is a file, so expected a file, got the folder {target}.")
+        if target.suffix.lower() not in EXTENSIONS:
+            raise Refusal(f"output: expected a name that ends in {', '.join(sorted(EXTENSIONS))}, got {target.name}.")
+        pairs = [(source, target)]
+    else:
+        raise Refusal(f"input: expected an image or a folder, got {source}, which is not there.")
+    seen: dict[Path, Path] = {}
+    for path, result in pairs:
+        if result in seen:
+            raise Refusal(f"output: {seen[result]} and {path} would both become {result}; rename one.")
+        seen[result] = path
+        if result.exists() and not overwrite:
+            raise Refusal(f"output: {result} is already there; overwrite=true replaces it.")
+    return pairs
 
 
 def run(cfg: DictConfig) -> None:
-    """Hydra's task: plan, upscale with a progress bar, leave with 1 where a file failed."""
-    source, target = Path(cfg.input).expanduser(), Path(cfg.output).expanduser()
-    from sr_lightning.engine.upscale import plan, run_with_progress
+    """Hydra's task: upscale with a progress bar, leave with 1 where a file failed."""
+    pairs = plan(Path(cfg.input).expanduser(), Path(cfg.output).expanduser(), overwrite=cfg.overwrite)
+    from sr_lightning.engine.upscale import run_with_progress
 
     try:
-        pairs = plan(source, target, overwrite=cfg.overwrite)
         run_with_progress(Path(cfg.checkpoint).expanduser(), pairs, device=cfg.device)
     except Refusal as refusal:
         refuse(refusal)

@@ -1,12 +1,12 @@
 """Finding evaluation sets under a folder, in the layouts that people have them in. No torch, no numpy."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sr_lightning.data.scan import EXTENSIONS, DataError
+from sr_lightning.refusal import nearest
 
 # The names that papers use, and the folder names they go by.
 SETS = {
@@ -17,6 +17,7 @@ SETS = {
     "Manga109": ("manga109",),
     "DIV2K_val": ("div2k_val", "div2k_valid", "div2k100"),
 }
+_NAMES = {alias: name for name, aliases in SETS.items() for alias in aliases}
 # HR folders: ours and EDSR's, BasicSR's (cropped to a multiple of 12), and images right in the set's folder.
 HR_FOLDERS = ("HR", "GTmod12", "GTmod", "original", "GT", "")
 
@@ -36,13 +37,13 @@ class EvaluationSet:
     lr: tuple[Path, ...] | None
 
 
-def find_sets(root: Path, *, scale: int, names: Sequence[str] | None) -> list[EvaluationSet]:
+def find_sets(root: Path, *, scale: int, names: str | Sequence[str] | None) -> list[EvaluationSet]:
     """Find evaluation sets: `<Set>/HR` with `<Set>/LR_bicubic/x<S>` (EDSR, `X<S>` too) or `GTmod12` with `LRbicx<S>`.
 
     Args:
         root: the folder that holds the sets.
         scale: chooses the LR folder.
-        names: the sets wanted, in any case; None takes every known set that is there.
+        names: the set or sets wanted, in any case; None takes every known set that is there.
 
     Raises:
         DataError: a wanted set is unknown here, has no images, or LR and HR do not match.
@@ -51,21 +52,25 @@ def find_sets(root: Path, *, scale: int, names: Sequence[str] | None) -> list[Ev
     if names is None:
         wanted = [name for name in SETS if name in folders]
     else:
-        wanted = [_resolve(name, folders, root) for name in names]
+        wanted = [_resolve(name, folders, root) for name in ([names] if isinstance(names, str) else names)]
     return [_open(name, folders[name], scale) for name in wanted]
 
 
-def match_images(folder: Path, names: Sequence[str], *, set_name: str) -> list[Path]:
-    """Find, for each HR name, the SR image in a folder of anybody's: `baby.png`, `babyx4.png`, `baby_x4_SR.png`.
+def match_images(folder: Path, evaluation_set: EvaluationSet) -> list[Path]:
+    """Find, for each HR image, the SR image in a folder of anybody's: `baby.png`, `babyx4.png`, `baby_x4_SR.png`.
+
+    Args:
+        folder: holds the images, or a folder of the set's name that does.
+        evaluation_set: the set whose HR names are looked for.
 
     Raises:
         DataError: the folder is not there, or an image has none or several candidates.
     """
-    place = folder / set_name if (folder / set_name).is_dir() else folder
+    place = folder / evaluation_set.name if (folder / evaluation_set.name).is_dir() else folder
     if not place.is_dir():
         raise DataError(f"images: expected a folder, got {folder}, which is not there.")
     files = _images(place)
-    return [_match(name, files, place) for name in names]
+    return [_match(path.stem, files, place) for path in evaluation_set.hr]
 
 
 def _set_folders(root: Path) -> dict[str, Path]:
@@ -73,27 +78,23 @@ def _set_folders(root: Path) -> dict[str, Path]:
         raise DataError(
             f"data.root: expected a folder with evaluation sets (Set5/HR/*.png, ...), got {root}, which is not there."
         )
-    known = {alias: name for name, aliases in SETS.items() for alias in aliases}
     found: dict[str, Path] = {}
     # EDSR's archive has a folder `benchmark` around the sets.
     for parent in (root, root / "benchmark"):
         for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
-            name = known.get(folder.name.lower(), folder.name)
+            name = _NAMES.get(folder.name.lower(), folder.name)
             if folder.is_dir() and name not in found and _hr_images(folder):
                 found[name] = folder
     return found
 
 
 def _resolve(name: str, folders: dict[str, Path], root: Path) -> str:
-    known = {alias: full for full, aliases in SETS.items() for alias in aliases}
-    full = known.get(name.lower(), name)
+    full = _NAMES.get(str(name).lower(), str(name))
     for found in folders:
         if found.lower() == full.lower():
             return found
-    match = difflib.get_close_matches(full, folders, n=1)
-    hint = f"; did you mean '{match[0]}'?" if match else ""
     listed = ", ".join(folders) or "none"
-    raise DataError(f"eval: expected sets that lie under {root} ({listed}), got '{name}'{hint}")
+    raise DataError(f"eval: expected sets that lie under {root} ({listed}), got '{name}'{nearest(full, folders)}")
 
 
 def _open(name: str, folder: Path, scale: int) -> EvaluationSet:
@@ -122,7 +123,10 @@ def _lr_folder(folder: Path, scale: int) -> Path | None:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
+    # macOS leaves `._baby.png` beside `baby.png`: no image.
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+    )
 
 
 def _match(name: str, files: Sequence[Path], folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """Stores, samplers and loaders behind the one object that a Lightning trainer asks for batches."""
 
 import logging
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,7 @@ class SRDataModule(LightningDataModule):
             collate_fn=_hand_through,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
+            worker_init_fn=_leave_signals_to_the_parent,
             pin_memory=cuda,
         )
 
@@ -215,6 +217,13 @@ def _lr_patch(hr_patch: int | None, lr_patch: int | None, scale: int) -> int:
     if hr_patch % scale:
         raise ValueError(f"expected hr_patch to be a multiple of scale {scale}, got {hr_patch}.")
     return hr_patch // scale
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    # Ctrl-C and schedulers signal every process of a run; a worker that died of it would fail the step which the run
+    # still finishes and saves.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _hand_through(batch: Any) -> Any:

@@ -1,10 +1,10 @@
 """From configuration to objects: the only module that instantiates what a yaml names."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import hydra.utils
 from hydra.errors import HydraException, InstantiationException
@@ -13,15 +13,17 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim import Optimizer
 
+from sr_lightning.data.store import Degradation
 from sr_lightning.losses.adversarial import AdversarialLoss
 from sr_lightning.losses.weighted_sum import WeightedSum
 from sr_lightning.metrics.lpips import Lpips, lpips_backbone_path
 from sr_lightning.metrics.protocol import get_protocol
 from sr_lightning.modules.base import SuperResolution
 from sr_lightning.modules.schedules import Schedule
-from sr_lightning.refusal import Refusal
+from sr_lightning.refusal import Refusal, nearest
 
 Node = Mapping[str, Any]
+Kind = TypeVar("Kind")
 
 
 def build_network(model: Node) -> nn.Module:
@@ -30,13 +32,7 @@ def build_network(model: Node) -> nn.Module:
     Raises:
         Refusal: the target is no `torch.nn.Module`, or its constructor does not take the arguments.
     """
-    target = _class(model["_target_"], key="model._target_")
-    # A checkpoint names its class too: nothing that is not a network is ever called.
-    if not issubclass(target, nn.Module):
-        raise Refusal(f"model._target_: expected a torch.nn.Module, got {model['_target_']}.")
-    network = _instantiate({key: value for key, value in model.items() if key != "spec"}, key="model")
-    assert isinstance(network, nn.Module)
-    return network
+    return _instantiate(model, key="model", kind=nn.Module)
 
 
 def build_loss(terms: Node, *, key: str = "loss") -> WeightedSum:
@@ -46,7 +42,7 @@ def build_loss(terms: Node, *, key: str = "loss") -> WeightedSum:
     for name, term in terms.items():
         weights[name] = float(term.get("weight", 1.0))
         arguments = {argument: value for argument, value in term.items() if argument != "weight"}
-        modules[name] = _instantiate(arguments, key=f"{key}.{name}")
+        modules[name] = _instantiate(arguments, key=f"{key}.{name}", kind=nn.Module)
     try:
         return WeightedSum(terms=modules, weights=weights)
     except ValueError as error:
@@ -60,7 +56,7 @@ def build_module(config: Node, *, network: nn.Module, precision: str) -> SuperRe
         "network": network,
         "loss": build_loss(config["loss"]),
         "optimizer": build_optimizer(config["optimizer"], precision=precision),
-        "schedule": _build_schedule(config["scheduler"]),
+        "schedule": _instantiate(config["scheduler"], key="scheduler", kind=Schedule),  # type: ignore[type-abstract]
         "protocol": get_protocol(config["protocol"]),
         "max_steps": config["trainer"]["max_steps"],
         "log_every_steps": config["trainer"]["log_every_steps"],
@@ -71,59 +67,68 @@ def build_module(config: Node, *, network: nn.Module, precision: str) -> SuperRe
         "accumulate": module.pop("accumulate"),
     }
     if config["names"]["module"] != "gan":
-        return _checked_module(_instantiate(module, key="module", **settings))
+        return _instantiate(module, key="module", kind=SuperResolution, **settings)
     if lpips_backbone_path() is not None:
         settings["lpips"] = Lpips()
     adversarial = module.pop("adversarial")
-    discriminator = {key: value for key, value in module.pop("discriminator").items() if key != "spec"}
+    discriminator = module.pop("discriminator")
     pretrain_loss = module.pop("pretrain_loss")
     discriminator_optimizer = module.pop("discriminator_optimizer")
-    return _checked_module(
-        _instantiate(
-            module,
-            key="module",
-            discriminator=_instantiate(discriminator, key="module.discriminator"),
-            discriminator_optimizer=build_optimizer(discriminator_optimizer, precision=precision),
-            pretrain_loss=build_loss(pretrain_loss, key="module.pretrain_loss"),
-            adversarial=AdversarialLoss(kind=adversarial["kind"]),
-            adversarial_weight=adversarial["weight"],
-            adversarial_start=adversarial["start"],
-            adversarial_ramp=adversarial["ramp"],
-            settings=settings,
-        )
+    return _instantiate(
+        module,
+        key="module",
+        kind=SuperResolution,
+        discriminator=_instantiate(discriminator, key="module.discriminator", kind=nn.Module),
+        discriminator_optimizer=build_optimizer(
+            discriminator_optimizer, precision=precision, key="module.discriminator_optimizer"
+        ),
+        pretrain_loss=build_loss(pretrain_loss, key="module.pretrain_loss"),
+        adversarial=AdversarialLoss(kind=adversarial["kind"]),
+        adversarial_weight=adversarial["weight"],
+        adversarial_start=adversarial["start"],
+        adversarial_ramp=adversarial["ramp"],
+        settings=settings,
     )
 
 
-def build_optimizer(node: Node, *, precision: str) -> partial[Optimizer]:
+def build_optimizer(node: Node, *, precision: str, key: str = "optimizer") -> partial[Optimizer]:
     """Return a factory of the optimiser: it takes the parameters, and `lr=` for another rate than the configured.
 
     The fused kernels are taken where the optimiser has them, except under an fp16 loss scale, which they would have
     to undo themselves before a gradient can be clipped.
+
+    Raises:
+        Refusal: the target is no optimiser, or does not take the arguments.
     """
-    target: Callable[..., Optimizer] = _class(node["_target_"], key="optimizer._target_")
-    arguments = {key: value for key, value in node.items() if key != "_target_"}
-    if "fused" in inspect.signature(target).parameters and precision != "16-mixed":
+    target = _class(node, key=key, kind=Optimizer)
+    arguments = {name: value for name, value in node.items() if name != "_target_"}
+    parameters = inspect.signature(target).parameters
+    unknown = sorted(set(arguments) - set(parameters))
+    if unknown:
+        raise Refusal(f"{key}.{unknown[0]}: {target.__name__} has no such argument{nearest(unknown[0], parameters)}")
+    if "fused" in parameters and precision != "16-mixed":
         arguments.setdefault("fused", True)
     return partial(target, **arguments)
 
 
 def build_callback(node: Node, *, name: str, available: Node) -> Callback:
     """Build a callback; what its constructor takes of `available` (folders, ...) is handed to it."""
-    callback = _instantiate(node, key=f"callbacks.{name}", **_wanted(node, available))
-    assert isinstance(callback, Callback)
-    return callback
+    return _instantiate_with(node, key=f"callbacks.{name}", kind=Callback, available=available)
 
 
 def build_logger(node: Node, *, name: str, available: Node) -> Logger:
     """Build a logger; what its constructor takes of `available` (folders, ...) is handed to it."""
-    logger = _instantiate(node, key=f"logger.{name}", **_wanted(node, available))
-    assert isinstance(logger, Logger)
-    return logger
+    return _instantiate_with(
+        node,
+        key=f"logger.{name}",
+        kind=Logger,  # type: ignore[type-abstract]
+        available=available,
+    )
 
 
-def build_degradation(node: Node) -> Any:
+def build_degradation(node: Node) -> Degradation:
     """Build the degradation that makes LR from HR."""
-    return _instantiate(node, key="degradation")
+    return cast(Degradation, _instantiate(node, key="degradation", kind=object))
 
 
 def describe(config: Node) -> dict[str, Any]:
@@ -139,38 +144,45 @@ def describe(config: Node) -> dict[str, Any]:
     }
 
 
-def _build_schedule(node: Node) -> Schedule:
-    schedule = _instantiate(node, key="scheduler")
-    assert isinstance(schedule, Schedule)
-    return schedule
+def _instantiate_with(node: Node, *, key: str, kind: type[Kind], available: Node) -> Kind:
+    parameters = inspect.signature(_class(node, key=key, kind=kind)).parameters
+    return _instantiate(
+        node, key=key, kind=kind, **{name: value for name, value in available.items() if name in parameters}
+    )
 
 
-def _checked_module(module: Any) -> SuperResolution:
-    if not isinstance(module, SuperResolution):
-        raise Refusal(f"module._target_: expected a SuperResolution module, got {type(module).__name__}.")
-    return module
-
-
-def _wanted(node: Node, available: Node) -> dict[str, Any]:
-    parameters = inspect.signature(_class(node["_target_"], key="_target_")).parameters
-    return {name: value for name, value in available.items() if name in parameters}
-
-
-def _class(path: str, *, key: str) -> type[Any]:
+def _class(node: Node, *, key: str, kind: type[Kind]) -> type[Kind]:
+    """Import the class that `_target_` names, without calling anything."""
+    path = node.get("_target_")
+    if not path:
+        raise Refusal(f"{key}: expected a key _target_ that names a class, got {', '.join(node) or 'nothing'}.")
     try:
-        found = hydra.utils.get_class(path)
-    except Exception as error:
-        raise Refusal(f"{key}: cannot import '{path}': {_reason(error)}") from error
+        found: type[Any] = hydra.utils.get_class(path)
+    except Exception as error:  # importing runs code of other people
+        raise Refusal(f"{key}._target_: cannot import the class '{path}': {_reason(error)}") from error
+    if not issubclass(found, kind):
+        raise Refusal(f"{key}._target_: expected a {kind.__module__}.{kind.__qualname__}, got {path}.")
     return found
 
 
-def _instantiate(node: Node, *, key: str, **objects: Any) -> Any:
-    # Objects are bound by a partial: Hydra would deep-copy whatever is handed through its configuration.
+def _instantiate(node: Node, *, key: str, kind: type[Kind], **objects: Any) -> Kind:
+    """Make the object that a yaml describes, of `kind`; `spec`, which is for refusals and tables, is left out.
+
+    A checkpoint names its class too: nothing is called that is not of the kind, nor what its arguments may name.
+    """
+    target = _class(node, key=key, kind=kind)
+    arguments = {name: value for name, value in node.items() if name != "spec"}
+    parameters = inspect.signature(target).parameters
+    unknown = sorted(set(arguments) - set(parameters) - {"_target_"})
+    if unknown and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        raise Refusal(f"{key}.{unknown[0]}: {target.__name__} has no such argument{nearest(unknown[0], parameters)}")
     try:
-        made: Callable[..., Any] = hydra.utils.instantiate(dict(node), _convert_="all", _partial_=True)
-        return made(**objects)
+        # Objects are bound by a partial: Hydra would deep-copy whatever is handed through its configuration.
+        made = hydra.utils.instantiate(arguments, _convert_="all", _partial_=True, _recursive_=False)(**objects)
     except (HydraException, InstantiationException, TypeError, ValueError, FileNotFoundError) as error:
         raise Refusal(f"{key}: {_reason(error)}") from error
+    assert isinstance(made, kind)
+    return made
 
 
 def _reason(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sr_lightning.callbacks.ema import EMA_KEY
 from sr_lightning.engine.build import build_network
@@ -47,26 +47,28 @@ def load_network(path: Path) -> Loaded:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         description = content[CHECKPOINT_KEY]
+        state = content.get(EMA_KEY) or _network_state(content["state_dict"])
     except Exception as error:
         raise Refusal(
             f"checkpoint: {path} is not a checkpoint of sr_lightning (such as runs/.../checkpoints/best.ckpt)."
         ) from error
     network = build_network(description["model"])
-    ema = bool(content.get(EMA_KEY))
-    prefix = "network."
-    state = (
-        content[EMA_KEY]
-        if ema
-        else {
-            name.removeprefix(prefix): value for name, value in content["state_dict"].items() if name.startswith(prefix)
-        }
-    )
-    network.load_state_dict(state)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise Refusal(
+            f"checkpoint: the weights in {path} do not fit {description['model']['_target_']}: {error}"
+        ) from error
     return Loaded(
         network=network.eval(),
         name=description["name"],
         scale=description["scale"],
-        ema=ema,
+        ema=bool(content.get(EMA_KEY)),
         model=description["model"],
         step=description["step"],
     )
+
+
+def _network_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    prefix = "network."
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -1,6 +1,7 @@
 """Scoring a network, or anybody's images, under a named protocol."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from sr_lightning.data.benchmarks import EvaluationSet, match_images
 from sr_lightning.data.image import read_uint8
+from sr_lightning.data.scan import DataError
 from sr_lightning.functional.quantize import to_uint8
 from sr_lightning.functional.resize import imresize
 from sr_lightning.metrics.mean import ScoreMean
@@ -28,19 +30,25 @@ def network_source(network: nn.Module, *, device: torch.device) -> Source:
 
     @torch.inference_mode()
     def super_resolve(pair: Pair, index: int) -> Tensor:
+        check_channels(network, pair.lr.shape[1])
         lr = pair.lr.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
-        if lr.shape[1] == 1 and network.channels == 1:
-            return cast(Tensor, network(lr)).cpu()
-        if lr.shape[1] == 1:
-            raise Refusal("protocol=y_chain scores networks of one channel, this one takes RGB; use protocol=rgb_to_y.")
-        return forward_rgb(cast(Network, network), lr).cpu()
+        # PyTorch's default for convolutions on a GPU, TF32, has 10 bits: it shows in the second decimal of a PSNR.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            sr = network(lr) if lr.shape[1] == 1 else forward_rgb(cast(Network, network), lr)
+        return cast(Tensor, sr).cpu()
 
     return super_resolve
 
 
+def check_channels(network: nn.Module, channels: int) -> None:
+    """Refuse to put Y into a network for RGB."""
+    if channels == 1 and network.channels != 1:
+        raise Refusal("protocol=y_chain scores networks of one channel, this one takes RGB; use protocol=rgb_to_y.")
+
+
 def image_source(folder: Path, evaluation_set: EvaluationSet, *, protocol: Protocol) -> Source:
     """Return the SR images of a folder, matched to the HR images by name."""
-    files = match_images(folder, [path.stem for path in evaluation_set.hr], set_name=evaluation_set.name)
+    files = match_images(folder, evaluation_set)
 
     def read(pair: Pair, index: int) -> Tensor:
         image = _read(files[index])
@@ -73,16 +81,20 @@ def evaluate_set(
     """
     means, baseline = ScoreMean(), ScoreMean()
     per_image: dict[str, dict[str, float]] = {}
-    for index, (name, pair) in enumerate(_pairs(evaluation_set, protocol=protocol, scale=scale)):
-        sr = source(pair, index)
-        result = score(sr, pair.hr, protocol=protocol, scale=scale)
+    for index, hr_file in enumerate(evaluation_set.hr):
+        lr_file = evaluation_set.lr[index] if evaluation_set.lr else None
+        with _refused_by_name(hr_file):
+            lr = None if lr_file is None else _read(lr_file)
+            pair = prepare(_read(hr_file), lr, protocol=protocol, scale=scale)
+            sr = source(pair, index)
+            result = score(sr, pair.hr, protocol=protocol, scale=scale)
+            baseline.update(bicubic_score(pair, protocol=protocol, scale=scale))
         means.update(result)
-        baseline.update(bicubic_score(pair, protocol=protocol, scale=scale))
-        per_image[name] = {"psnr": result.psnr, "ssim": result.ssim}
+        per_image[hr_file.stem] = {"psnr": result.psnr, "ssim": result.ssim}
         if save is not None:
-            _save(sr, save / evaluation_set.name / f"{name}.png")
+            _save(sr, save / evaluation_set.name / f"{hr_file.stem}.png")
         if progress is not None:
-            progress(f"{evaluation_set.name} {name}")
+            progress(f"{evaluation_set.name} {hr_file.stem}")
     bicubic = baseline.compute()
     return {
         **_numbers(means.compute()),
@@ -105,21 +117,19 @@ def bicubic_means(pairs: Sequence[tuple[Tensor, Tensor]], *, protocol: Protocol,
     return {key: float(means[key]) for key in ("psnr", "ssim")}
 
 
-def _pairs(evaluation_set: EvaluationSet, *, protocol: Protocol, scale: int) -> Iterator[tuple[str, Pair]]:
-    lr_files = evaluation_set.lr or (None,) * len(evaluation_set.hr)
-    for hr_file, lr_file in zip(evaluation_set.hr, lr_files, strict=True):
-        lr = None if lr_file is None else _read(lr_file)
-        try:
-            yield hr_file.stem, prepare(_read(hr_file), lr, protocol=protocol, scale=scale)
-        except ValueError as error:
-            raise Refusal(f"{hr_file}: {error}") from error
+@contextmanager
+def _refused_by_name(path: Path) -> Iterator[None]:
+    """Turn what is wrong with an image into a refusal that names it."""
+    try:
+        yield
+    except DataError as error:  # names the file
+        raise Refusal(str(error)) from error
+    except ValueError as error:
+        raise Refusal(f"{path}: {error}") from error
 
 
 def _read(path: Path) -> Tensor:
-    try:
-        pixels = torch.from_numpy(read_uint8(path).copy())
-    except (ValueError, OSError) as error:
-        raise Refusal(f"{path}: {error}") from error
+    pixels = torch.from_numpy(read_uint8(path))
     return (pixels[..., None] if pixels.ndim == 2 else pixels).permute(2, 0, 1)[None]
 
 

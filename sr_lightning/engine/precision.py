@@ -2,6 +2,8 @@
 
 import torch
 
+from sr_lightning.refusal import Refusal
+
 
 def resolve_precision(name: str | int, accelerator: str) -> str:
     """Return Lightning's name of the precision: `auto` is bf16-mixed where the hardware has it, else 32-true.
@@ -12,7 +14,12 @@ def resolve_precision(name: str | int, accelerator: str) -> str:
     Args:
         name: `auto`, or what Lightning takes.
         accelerator: Lightning's `trainer.accelerator`, resolved to `cpu`, `cuda` or `mps`.
+
+    Raises:
+        Refusal: fp16 on a CPU, which Lightning would silently make bfloat16.
     """
+    if name == "16-mixed" and accelerator == "cpu":
+        raise Refusal("trainer.precision=16-mixed needs a GPU; use bf16-mixed or 32-true.")
     if str(name) != "auto":
         return {"32": "32-true"}.get(str(name), str(name))
     return "bf16-mixed" if has_bfloat16(accelerator) else "32-true"
@@ -30,9 +37,14 @@ def has_bfloat16(accelerator: str) -> bool:
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device of `auto`, `cpu`, `cuda` or `mps`."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    """Return the device of `auto`, `cpu`, `cuda` or `mps`.
+
+    Raises:
+        Refusal: this machine does not have it.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, available in there.items() if available)
+    if not there.get(name, True):
+        raise Refusal(f"device: expected one that this machine has, got {name}; use auto or cpu.")
+    return torch.device(name)

@@ -1,7 +1,7 @@
 """The `evaluate` command: sets x PSNR/SSIM as a table and as JSON."""
 
-import json
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import rich
@@ -11,29 +11,51 @@ from torch import nn
 from sr_lightning.data.benchmarks import EvaluationSet, find_sets
 from sr_lightning.engine.build import build_network, expand
 from sr_lightning.engine.checkpoint import load_network
-from sr_lightning.engine.evaluate import Source, evaluate_set, image_source, network_source
+from sr_lightning.engine.evaluate import Source, check_channels, evaluate_set, image_source, network_source
 from sr_lightning.engine.precision import resolve_device
-from sr_lightning.metrics.protocol import get_protocol
+from sr_lightning.metrics.protocol import Protocol, get_protocol
 from sr_lightning.refusal import Refusal
-from sr_lightning.report.files import write_atomically
+from sr_lightning.report.files import write_json
 from sr_lightning.report.tables import Published, score_table
 
 
-def report_scores(config: dict[str, Any], *, sets: list[str] | None, published_bicubic: Published) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Subject:
+    """What is scored.
+
+    Attributes:
+        label: its name in tables.
+        scale: the upscaling factor.
+        network: None for a folder of images.
+        ema: whether its weights are averaged ones.
+        published: what its paper printed.
+    """
+
+    label: str
+    scale: int
+    network: nn.Module | None = None
+    ema: bool = False
+    published: Published | None = None
+
+
+def report_scores(config: dict[str, Any], *, published_bicubic: Published) -> dict[str, Any]:
     """Score what the configuration of `conf/evaluate.yaml` names, print the table and write `output`.
 
     Args:
         config: the resolved configuration.
-        sets: names of the sets, or None for all under `data.root`.
         published_bicubic: what papers print for bicubic.
 
     Returns:
-        What the JSON holds: `model`, `checkpoint`, `scale`, `protocol` and `metrics` with per-image values.
+        What the JSON holds: `model`, `checkpoint`, `images`, `scale`, `protocol` and `metrics` with per-image values.
+
+    Raises:
+        Refusal: the subject cannot be scored, or an image does not fit.
+        DataError: a set cannot be used.
     """
-    label, network, scale, ema, published = _subject(config)
     protocol = get_protocol(config["protocol"])
-    found = find_sets(expand(config["data"]["root"]), scale=scale, names=sets)
-    device = resolve_device(config["device"])
+    subject = _subject(config, protocol)
+    found = find_sets(expand(config["data"]["root"]), scale=subject.scale, names=config["eval"])
+    source = _source(config, subject, protocol=protocol)
     save = expand(config["save"]) if config["save"] else None
     console = rich.get_console()
     metrics: dict[str, Any] = {}
@@ -42,52 +64,58 @@ def report_scores(config: dict[str, Any], *, sets: list[str] | None, published_b
         for evaluation_set in found:
             metrics[evaluation_set.name] = evaluate_set(
                 evaluation_set,
-                source=_source(config, network, evaluation_set, protocol=protocol, device=device),
+                source=source(evaluation_set),
                 protocol=protocol,
-                scale=scale,
+                scale=subject.scale,
                 save=save,
                 progress=lambda name: bar.update(task, advance=1, description=name),
             )
-    described = {**protocol.as_dict(scale), "ema": ema}
-    published_rows = {"bicubic": published_bicubic} | ({label: published} if published else {})
-    console.print(score_table(metrics, label=label, scale=scale, protocol=described, published=published_rows))
     content = {
-        "model": label,
+        "model": subject.label,
         "checkpoint": config["checkpoint"],
         "images": config["images"],
-        "scale": scale,
-        "protocol": described,
+        "scale": subject.scale,
+        "protocol": {**protocol.as_dict(subject.scale), "ema": subject.ema},
         "metrics": metrics,
     }
+    published = {"bicubic": published_bicubic} | ({subject.label: subject.published} if subject.published else {})
+    console.print(
+        score_table(
+            metrics, label=subject.label, scale=subject.scale, protocol=content["protocol"], published=published
+        )
+    )
     if config["output"]:
-        write_atomically(Path(expand(config["output"])), json.dumps(content, indent=2) + "\n")
+        write_json(expand(config["output"]), content)
         console.print(f"scores   {config['output']}", highlight=False, soft_wrap=True)
     if save is not None:
         console.print(f"images   {save}", highlight=False, soft_wrap=True)
     return content
 
 
-def _subject(config: dict[str, Any]) -> tuple[str, nn.Module | None, int, bool, Published]:
-    """Return the label, the network (None for a folder of images), its scale, whether EMA, and the paper's rows."""
-    if config["checkpoint"]:
-        loaded = load_network(expand(config["checkpoint"]))
-        if config["scale"] not in (None, loaded.scale):
-            raise Refusal(f"scale: the checkpoint was trained for x{loaded.scale}, got scale={config['scale']}.")
-        published = (loaded.model.get("spec") or {}).get("published") or {}
-        return loaded.name, loaded.network, loaded.scale, loaded.ema, published
+def _subject(config: dict[str, Any], protocol: Protocol) -> Subject:
     if config["images"]:
-        return str(config["images"]), None, config["scale"], False, {}
-    return config["names"]["model"], build_network(config["model"]), config["scale"], False, {}
+        return Subject(label=str(config["images"]), scale=config["scale"])
+    if not config["checkpoint"]:
+        # A network without weights works alike on any channels.
+        model = {**config["model"], "channels": protocol.channels}
+        return Subject(label=config["names"]["model"], scale=config["scale"], network=build_network(model))
+    loaded = load_network(expand(config["checkpoint"]))
+    if config["scale"] not in (None, loaded.scale):
+        raise Refusal(f"scale: the checkpoint was trained for x{loaded.scale}, got scale={config['scale']}.")
+    check_channels(loaded.network, protocol.channels)
+    return Subject(
+        label=loaded.name,
+        scale=loaded.scale,
+        network=loaded.network,
+        ema=loaded.ema,
+        published=(loaded.model.get("spec") or {}).get("published"),
+    )
 
 
-def _source(
-    config: dict[str, Any],
-    network: nn.Module | None,
-    evaluation_set: EvaluationSet,
-    *,
-    protocol: Any,
-    device: Any,
-) -> Source:
-    if network is None:
-        return image_source(expand(config["images"]), evaluation_set, protocol=protocol)
-    return network_source(network, device=device)
+def _source(config: dict[str, Any], subject: Subject, *, protocol: Protocol) -> Callable[[EvaluationSet], Source]:
+    """Return what gives the source of SR images for a set."""
+    if subject.network is None:
+        folder = expand(config["images"])
+        return lambda evaluation_set: image_source(folder, evaluation_set, protocol=protocol)
+    network = network_source(subject.network, device=resolve_device(config["device"]))
+    return lambda evaluation_set: network

@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
+from sr_lightning.data.scan import mode_problem
 from sr_lightning.engine.checkpoint import load_network
 from sr_lightning.engine.precision import resolve_device
 from sr_lightning.functional.quantize import from_uint8, to_uint8
@@ -15,8 +16,6 @@ from sr_lightning.functional.resize import imresize
 from sr_lightning.networks.luma import Network, forward_rgb
 
 ImageLike = TypeVar("ImageLike", Image.Image, np.ndarray, Tensor)
-
-HIGH_DEPTH = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 class Upscaler:
@@ -70,9 +69,10 @@ class Upscaler:
         return sr.mean(1, keepdim=True) if lr.shape[1] == 1 else sr
 
     def _pillow(self, image: Image.Image) -> Image.Image:
+        problem = mode_problem(image)
+        if problem is not None:
+            raise ValueError(f"{problem}.")
         image = ImageOps.exif_transpose(image)
-        if image.mode in HIGH_DEPTH:
-            raise ValueError(f"expected 8 bits per channel, got an image of mode {image.mode}; convert it first.")
         transparent = image.has_transparency_data
         grey = image.mode in ("1", "L", "LA")
         # Palettes and CMYK become RGB; alpha is split off, so that no network blends it in.

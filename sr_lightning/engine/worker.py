@@ -44,7 +44,11 @@ def relaunched_with(run_dir: Path) -> Iterator[None]:
 
 def end_workers(trainer: Trainer) -> None:
     """Leave the process group; processes that do not end by themselves, for their partner has failed, are killed."""
-    for process in getattr(trainer.strategy.launcher, "procs", []):
+    started = getattr(trainer.strategy.launcher, "procs", [])
+    processes = list(started)
+    # Lightning watches this very list, and would kill this process too for one that has ended with an error.
+    started.clear()
+    for process in processes:
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

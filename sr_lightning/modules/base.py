@@ -64,7 +64,7 @@ class SuperResolution(LightningModule):
         lpips: Lpips | None = None,
     ) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network = channels_last(network)
         self.loss = loss
         self.optimizer = optimizer
         self.schedule = schedule
@@ -164,25 +164,37 @@ class SuperResolution(LightningModule):
         for name, value in values.items():
             self._observed.setdefault(name, []).append(value.detach())
 
-    def record_observed(self, *, rate: float) -> None:
-        """Every `log_every_steps` steps, record the means over micro-batches and ranks; call before the step.
+    def record_observed(self, *, rate: float, step: int) -> None:
+        """Every `log_every_steps` steps, record what the micro-batches of a step gave: means over them and all ranks.
 
         Nothing else here asks a tensor for its value, which would make the program wait for the device.
         """
         observed, self._observed = self._observed, {}
         self.last_loss = observed["loss"][-1]
-        if (self.step + 1) % self.log_every_steps:
+        if step % self.log_every_steps:
             return
         means = torch.stack([torch.stack(values).float().mean() for values in observed.values()])
         means = self.trainer.strategy.reduce(means, reduce_op="mean")
         metrics = {f"train/{name}": value for name, value in zip(observed, means.tolist(), strict=True)}
-        self.record(metrics | {"train/learning_rate": rate}, step=self.step + 1)
+        self.record(metrics | {"train/learning_rate": rate}, step=step)
 
     def record(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Hand metrics to every logger at a step of the generator; Lightning itself would count batches."""
         if self.trainer.is_global_zero:
             for logger in self.loggers:
                 logger.log_metrics(dict(metrics), step=step)
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """Lay the weights of convolutions out as the faster kernels want them.
+
+    `network.to(memory_format=...)` gives tensors with a single channel or position, whose layout is the same either
+    way, strides that DistributedDataParallel cannot broadcast.
+    """
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.ndim == 4 and tensor.shape[1] > 1 and tensor.shape[2:].numel() > 1:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 def parameters_with_gradient(module: nn.Module) -> Iterable[nn.Parameter]:

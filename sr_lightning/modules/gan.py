@@ -10,7 +10,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sr_lightning.losses.adversarial import AdversarialLoss
 from sr_lightning.losses.weighted_sum import WeightedSum
-from sr_lightning.modules.base import Monitor, OptimizerFactory, SuperResolution, parameters_with_gradient
+from sr_lightning.modules.base import (
+    Monitor,
+    OptimizerFactory,
+    SuperResolution,
+    channels_last,
+    parameters_with_gradient,
+)
 
 
 class GANModule(SuperResolution):
@@ -48,7 +54,7 @@ class GANModule(SuperResolution):
     ) -> None:
         super().__init__(**settings)
         self.automatic_optimization = False
-        self.discriminator = discriminator.to(memory_format=torch.channels_last)
+        self.discriminator = channels_last(discriminator)
         self.discriminator_optimizer = discriminator_optimizer
         self.pretrain_steps = pretrain_steps
         self.pretrain_loss = pretrain_loss
@@ -80,19 +86,22 @@ class GANModule(SuperResolution):
         return 0 < self.pretrain_steps == self.step
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
-        """One micro-batch: of the generator alone, or of the generator and then the discriminator."""
+        """One micro-batch: of the generator alone, or of generator and discriminator."""
         lr, hr = self.own_channels(batch)
         self._micro_batches = (self._micro_batches + 1) % self.accumulate
         update = self._micro_batches == 0
-        pretraining = self.pretraining
+        phase = 0 if self.pretraining else 1
+        rate = self.optimizers(use_pl_optimizer=False)[phase].param_groups[0]["lr"]  # type: ignore[index]
         sr = self.train_forward(lr)
-        if pretraining:
+        if self.pretraining:
             self.pretrain_step(sr, hr, update=update)
         else:
-            # One forward of the generator serves both; the discriminator learns first, so that the generator's
-            # gradient comes from the newer of the two.
-            self.discriminator_step(sr.detach(), hr, update=update)
+            # One forward of the generator serves both, and neither sees the other's update: several micro-batches
+            # then make the same step as one large batch.
             self.generator_step(sr, hr, update=update)
+            self.discriminator_step(sr.detach(), hr, update=update)
+        if update:
+            self.record_observed(rate=rate, step=self.step)
 
     def pretrain_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
         """Add the gradient of the first phase's loss to the generator; with `update`, step its optimiser."""
@@ -127,9 +136,11 @@ class GANModule(SuperResolution):
         # The raw optimiser: Lightning counts every step of its own wrappers in `global_step`, which here has to
         # count the generator's alone (max_steps, schedules, logs and checkpoints follow it).
         optimizer = self.optimizers(use_pl_optimizer=False)[2]  # type: ignore[index]
+        schedulers: Any = self.lr_schedulers()
         self._clip(self.discriminator)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        schedulers[2].step()
 
     def adversarial_factor(self) -> float:
         """Return the share of the adversarial weight at the step being done."""
@@ -155,12 +166,10 @@ class GANModule(SuperResolution):
     def _step_generator(self, *, phase: int) -> None:
         optimizer = self.optimizers()[phase]  # type: ignore[index]
         schedulers: Any = self.lr_schedulers()
-        self.record_observed(rate=optimizer.param_groups[0]["lr"])
         self._clip(self.network)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        for scheduler in schedulers[:1] if phase == 0 else schedulers[1:]:
-            scheduler.step()
+        schedulers[phase].step()
 
     def _clip(self, network: nn.Module) -> None:
         if self.gradient_clip is not None:

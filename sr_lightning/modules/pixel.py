@@ -19,7 +19,8 @@ class PixelModule(SuperResolution):
         total, terms = self.loss(self.train_forward(lr), hr)
         self.observe({**terms, "loss": total})
         if (batch_idx + 1) % self.accumulate == 0:
-            self.record_observed(rate=self.trainer.optimizers[0].param_groups[0]["lr"])
+            # The optimiser steps after this.
+            self.record_observed(rate=self.trainer.optimizers[0].param_groups[0]["lr"], step=self.step + 1)
         loss: Tensor = total
         return loss
 

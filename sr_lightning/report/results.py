@@ -1,14 +1,12 @@
 """`results.json`: what a run was, and what it reached."""
 
-import json
-import math
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sr_lightning.report.files import write_atomically
+from sr_lightning.report.files import write_json
 
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy", "pillow")
 
@@ -32,7 +30,7 @@ class Results:
         """Change values and write the file."""
         self.content.update(values)
         if self.enabled:
-            write_atomically(self.path, json.dumps(_finite(self.content), indent=2) + "\n")
+            write_json(self.path, self.content)
 
 
 def versions() -> dict[str, str]:
@@ -58,12 +56,3 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 def _git(*arguments: str, folder: Path) -> str:
     done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10)
     return done.stdout.strip()
-
-
-def _finite(value: Any) -> Any:
-    """Replace infinities and NaN, which JSON does not have, by null."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
 # Published PSNR and SSIM: {protocol: {"x4": {"Set5": [psnr, ssim]}}}, as `spec.published` of a model's yaml.
@@ -16,7 +17,7 @@ def score_table(
     scale: int,
     protocol: Mapping[str, Any],
     published: Mapping[str, Published],
-) -> Table:
+) -> Group:
     """Return sets x PSNR/SSIM: the network, bicubic beside, and published rows marked as such.
 
     Args:
@@ -26,12 +27,7 @@ def score_table(
         protocol: as in `results.json`; printed with the numbers.
         published: numbers of papers by network (`{"edsr": {...}, "bicubic": {...}}`).
     """
-    table = Table(
-        title=f"PSNR (dB) / SSIM at x{scale}",
-        caption=protocol_line(protocol),
-        title_justify="left",
-        caption_justify="left",
-    )
+    table = Table(title=f"PSNR (dB) / SSIM at x{scale}", title_justify="left")
     table.add_column("")
     for name, scores in metrics.items():
         table.add_column(f"{name} ({scores['images']})", justify="right")
@@ -46,7 +42,8 @@ def score_table(
             cells = [_published(row.get(set_name)) for set_name in metrics]
             if any(cell != "-" for cell in cells):
                 table.add_row(f"[dim]{name}, published ({other})", *(f"[dim]{cell}" for cell in cells))
-    return table
+    # Not as the table's caption, which would be folded to the width of a narrow table.
+    return Group(table, f"[dim]{protocol_line(protocol)}")
 
 
 def protocol_line(protocol: Mapping[str, Any]) -> str:

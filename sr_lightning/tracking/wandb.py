@@ -44,8 +44,10 @@ class WandbTracker(WandbLogger):
         init_timeout: int,
         finish_timeout: int,
     ) -> None:
-        # Artifacts would otherwise be copied into the home directory.
-        os.environ.setdefault("WANDB_DATA_DIR", str(run_dir))
+        # Artifacts would otherwise be copied into the home directory; only the environment can say where to.
+        self._own_data_dir = "WANDB_DATA_DIR" not in os.environ
+        if self._own_data_dir:
+            os.environ["WANDB_DATA_DIR"] = str(run_dir)
         super().__init__(
             project=project,
             entity=entity,
@@ -80,7 +82,7 @@ class WandbTracker(WandbLogger):
         summary["protocol"] = results["protocol"]["name"]
         summary["parameters"] = results["parameters"]
         summary["hr_pixels"] = results["hr_pixels"]
-        for name, scores in results["metrics"].items():
+        for name, scores in {**results["metrics"], "validation": results["validation"]}.items():
             for metric in ("psnr", "ssim"):
                 summary[f"{name}/{metric}"] = scores[metric]
                 summary[f"{name}/bicubic_{metric}"] = scores["bicubic"][metric]
@@ -90,6 +92,8 @@ class WandbTracker(WandbLogger):
         """End the W&B run; the next one in this process would otherwise join it."""
         if self._experiment is not None:
             self._experiment.finish(exit_code=exit_code)
+        if self._own_data_dir:
+            os.environ.pop("WANDB_DATA_DIR", None)
 
     def _define_step(self) -> None:
         if not self._defined:

@@ -1,0 +1,143 @@
+"""The trainer of a run."""
+
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import Logger
+
+from sr_lightning.callbacks.checkpoints import Checkpoints
+from sr_lightning.callbacks.stopping import Stopping
+from sr_lightning.data.datamodule import SRDataModule
+from sr_lightning.engine.build import build_callback
+from sr_lightning.engine.devices import resolve_strategy
+from sr_lightning.engine.worker import end_workers, relaunched_with
+from sr_lightning.modules.base import SuperResolution
+from sr_lightning.report.results import Results
+
+
+def fit(
+    config: dict[str, Any],
+    *,
+    module: SuperResolution,
+    datamodule: SRDataModule,
+    accelerator: str,
+    precision: str,
+    loggers: list[Logger],
+    available: dict[str, Any],
+    run_dir: Path,
+    step: int,
+    results: Results,
+) -> None:
+    """Train until `trainer.max_steps`; however that ends, note in the results how far it came.
+
+    Args:
+        config: the resolved configuration.
+        module: what is trained.
+        datamodule: the images, set up.
+        accelerator: resolved, `cpu` or `cuda`.
+        precision: Lightning's name of it.
+        loggers: take the metrics.
+        available: what callbacks may ask for in their constructors.
+        run_dir: the run's folder.
+        step: what `last.ckpt` stands at, to go on from there; 0 for a new run.
+        results: `results.json`.
+    """
+    checkpoints = Checkpoints(
+        folder=run_dir / "checkpoints", every_steps=config["callbacks"]["checkpoints"]["every_steps"]
+    )
+    trainer = _trainer(
+        config,
+        module=module,
+        accelerator=accelerator,
+        precision=precision,
+        callbacks=[*_callbacks(config, available), checkpoints, Stopping(checkpoints=checkpoints)],
+        loggers=loggers,
+        run_dir=run_dir,
+    )
+    patch, batch_size = datamodule.lr_patch * datamodule.scale, config["data"]["batch_size"]
+    started = time.monotonic()
+    try:
+        with relaunched_with(run_dir), warnings.catch_warnings():
+            _silence()
+            last = run_dir / "checkpoints" / "last.ckpt" if step else None
+            trainer.fit(module, datamodule=datamodule, ckpt_path=last, weights_only=True)
+    finally:
+        # After an error Lightning tears down the loop that was running: in a validation the training loader's
+        # processes would stay.
+        trainer.fit_loop.teardown()
+        end_workers(trainer)
+        seconds = time.monotonic() - started
+        # Where it failed early on, the module has not got its steps back yet.
+        reached = max(step, module.step)
+        # Written with the run's next status: another process may have put its failure there by now.
+        results.content.update(
+            steps=reached,
+            hr_pixels=reached * batch_size * patch**2,
+            seconds=round(results.content["seconds"] + seconds, 3),
+            samples_per_second=round((reached - step) * batch_size / seconds, 3) if reached > step else None,
+            best_step=checkpoints.best_step,
+        )
+
+
+def _trainer(
+    config: dict[str, Any],
+    *,
+    module: SuperResolution,
+    accelerator: str,
+    precision: str,
+    callbacks: list[Callback],
+    loggers: list[Logger],
+    run_dir: Path,
+) -> pl.Trainer:
+    settings = config["trainer"]
+    manual = not module.automatic_optimization
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=settings["devices"],
+        num_nodes=settings["num_nodes"],
+        strategy=resolve_strategy(
+            settings["strategy"], devices=settings["devices"], num_nodes=settings["num_nodes"], gan=manual
+        ),
+        precision=precision,  # type: ignore[arg-type]
+        max_steps=settings["max_steps"],
+        max_epochs=-1,
+        # Lightning counts batches here, and stands on steps only without accumulation.
+        val_check_interval=settings["val_every_steps"] * module.accumulate,
+        check_val_every_n_epoch=None,
+        accumulate_grad_batches=1 if manual else module.accumulate,
+        gradient_clip_val=settings["gradient_clip_val"],
+        deterministic=settings["deterministic"],
+        callbacks=callbacks,
+        logger=loggers,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        # Lightning's sampler repeats images to fill ranks, which makes a mean wrong.
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=run_dir,
+    )
+
+
+def _callbacks(config: dict[str, Any], available: dict[str, Any]) -> list[Callback]:
+    # An EMA callback puts its weights in the network's place for validation: it goes before all that look at it.
+    named = sorted(
+        (item for item in config["callbacks"].items() if item[0] != "checkpoints"), key=lambda item: item[0] != "ema"
+    )
+    return [build_callback(node, name=name, available=available) for name, node in named]
+
+
+def _silence() -> None:
+    """Hush advice that does not apply here."""
+    for message in (
+        ".*does not have many workers.*",  # patches come from a memory map: workers cost more than they give
+        ".*`IterableDataset` has `__len__` defined.*",
+        ".*Checkpoint directory.*exists and is not empty.*",
+        ".*find_unused_parameters=True was specified.*",
+        ".*was not set to a distributed sampler.*",
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,66 @@
+import re
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rich
+from rich.console import Console
+
+Run = Callable[..., dict[str, Any]]
+
+
+def run_on(console: Console, monkeypatch: pytest.MonkeyPatch, run: Callable[[], Any]) -> str:
+    monkeypatch.setattr(rich, "get_console", lambda: console)
+    run()
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_in_a_pipe_one_line_per_validation(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(file=StringIO(), width=60)
+    printed = run_on(console, monkeypatch, lambda: run_tiny("srgan", tmp_path / "run", "trainer.max_steps=5"))
+    lines = [line for line in printed.splitlines() if line.startswith("step ")]
+    pattern = r"step %d/5  val PSNR \d+\.\d\d dB \([+-]\d+\.\d\d on bicubic\)  loss \S+  \d+\.\d steps/s  ETA 0:00:\d\d"
+    assert len(lines) == 3
+    for line, step in zip(lines, (2, 4, 5), strict=True):
+        assert re.fullmatch(pattern % step, line)
+    assert "\x1b" not in printed
+    assert "━━━" in printed  # the table at the end, no bar
+    assert "training" not in printed.replace("training and", "")
+
+
+def test_on_a_terminal_a_bar_with_loss_psnr_and_eta(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console(file=StringIO(), width=120, force_terminal=True, color_system=None)
+    overrides = ("callbacks.progress.refresh=1e6", "trainer.max_steps=5")
+    printed = run_on(console, monkeypatch, lambda: run_tiny("edsr_baseline", tmp_path / "run", *overrides))
+    assert re.search(r"training\S* ━+ +\S* ?3/5 +loss \S+  val \d+\.\d\d dB  \d+\.\d steps/s  ETA 0:00:\d\d", printed)
+    # It ends full, and the validations stand above it.
+    assert re.search(r"training ━+ 5/5", printed)
+    assert len(re.findall(r"step \d/5  val PSNR", printed)) == 3
+    assert "\x1b[?25h" in printed  # the cursor is back
+
+
+def test_a_resumed_run_counts_its_own_pace(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_tiny("edsr_baseline", tmp_path / "run", "trainer.max_steps=2")
+    console = Console(file=StringIO(), width=120, force_terminal=True, color_system=None)
+    overrides = ("callbacks.progress.refresh=1e6", "trainer.max_steps=4", f"resume={tmp_path / 'run'}")
+    printed = run_on(console, monkeypatch, lambda: run_tiny("edsr_baseline", tmp_path / "run", *overrides))
+    assert re.search(r"training ━+ *[━╸╺ ]* 2/4", printed)
+    assert "3/4" in printed
+    assert "1/4" not in printed
+
+
+def test_an_error_ends_the_bar(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sr_lightning.modules.base import SuperResolution
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(SuperResolution, "on_validation_epoch_end", fail)
+    console = Console(file=StringIO(), width=120, force_terminal=True, color_system=None)
+    printed = run_on(console, monkeypatch, lambda: run_tiny("edsr_baseline", tmp_path / "run"))
+    assert printed.index("\x1b[?25h") < printed.index("RuntimeError: no memory")

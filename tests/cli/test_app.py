@@ -1,0 +1,79 @@
+"""Help, flags and the arguments as Hydra gets them."""
+
+import sys
+
+import pytest
+
+from sr_lightning.cli import app
+from sr_lightning.cli.app import quote_path, quoted
+from sr_lightning.cli.compose import parse_overrides
+
+
+def test_help_of_train_names_groups_choices_and_five_commands(command):
+    out = command("train", "--help").out
+    for group, choice in (("model", "srgan"), ("loss", "charbonnier"), ("module", "gan"), ("data", "folder"),
+                          ("degradation", "bicubic"), ("optimizer", "adamw"), ("scheduler", "cosine"),
+                          ("trainer", "ddp"), ("logger", "wandb"), ("callbacks", "ema"), ("debug", "fast"),
+                          ("experiment", "quickstart"), ("paths", "default")):  # fmt: skip
+        [line] = [line for line in out.splitlines() if line.split()[:1] == [group]]
+        assert choice in line
+    assert out.count("python train.py ") >= 5
+    for key in ("scale=4", "trainer.max_steps=10000", "data.batch_size=16", "optimizer.lr=0.0001", "resume=null"):
+        assert f"  {key}" in out
+
+
+def test_examples_of_the_help_are_commands_that_pass(command, photos):
+    import shlex
+
+    from sr_lightning.cli.train import EXAMPLES
+
+    folder = photos("DIR")
+    for line, _ in EXAMPLES:
+        arguments = [text.replace("DIR", str(folder)) for text in shlex.split(line)[2:]]
+        if not arguments[0].startswith("resume="):
+            assert not command("train", *arguments).error, line
+
+
+@pytest.mark.parametrize("name", ["evaluate", "upscale"])
+def test_help_of_the_others(command, name):
+    out = command(name, "--help").out
+    assert f"python {name}.py checkpoint=" in out
+    assert "  checkpoint=" in out
+    assert "--multirun" not in out
+
+
+def test_sweeps_are_for_training(command):
+    assert command("evaluate", "-m", "model=bicubic").error == "evaluate runs once: -m is for train."
+
+
+@pytest.mark.parametrize(
+    "value", ["a b", "a,b", "[a]", "{a}", "a=b", "it's", '"', "\\", "a\\", "\\'", "a\\\\'b'", "(", "é"]
+)
+def test_quoting_is_undone_by_the_grammar(value):
+    assert parse_overrides([f"input={quoted(value)}"])[0].value() == value
+    assert parse_overrides([quote_path(f"data.train_dir={value}")])[0].value() == value
+
+
+def test_only_paths_are_quoted():
+    for text in ("loss=[l1,mse]", "input=", "resume=null", "input='a b'", "scale=4", "no_equals"):
+        assert quote_path(text) == text
+    assert quote_path("+data.train_dir=a b") == "+data.train_dir='a b'"
+
+
+def test_a_users_package_is_found_in_the_working_directory(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    command("train")
+    assert str(tmp_path) in sys.path
+
+
+@pytest.mark.parametrize("extra", [("--cfg", "job"), ("--cfg=job", "--resolve")])
+def test_showing_the_configuration_shows_what_would_run(monkeypatch, extra, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    given = []
+    monkeypatch.setattr(app, "_hand_over", lambda command, arguments, rewritten: given.append(rewritten.overrides))
+    monkeypatch.setattr("sys.argv", ["train.py", *extra, "data=folder", "data.train_dir=a b", "data.hr_patch=96"])
+    from sr_lightning.cli.train import main
+
+    main()
+
+    assert given == [["data=folder", "data.train_dir='a b'", "data.hr_patch=96", "data.lr_patch=null"]]

@@ -1,0 +1,143 @@
+"""Continuing a run, and the real command line from a folder that is not ours."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from sr_lightning.cli.compose import Composer
+
+NET = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, *, scale: int, channels: int, width: int) -> None:
+        super().__init__()
+        self.scale, self.channels = scale, channels
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, channels * scale**2, 3, padding=1),
+            nn.PixelShuffle(scale),
+        )
+
+    def forward(self, lr):
+        return self.body(lr)
+"""
+NET_YAML = """
+_target_: mypkg.Net
+scale: ${scale}
+channels: 3
+width: 4
+spec:
+  scales: [2]
+"""
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """The folder of a run, as far as a refusal looks at it."""
+    folder = tmp_path / "runs" / "it's [a] run, 1"
+    folder.mkdir(parents=True)
+    overrides = ["model=espcn", "scale=2", "trainer.max_steps=7", "loss=[l1,mse]", "data.batch_size=16"]
+    tree = Composer("train").compose([*overrides, "optimizer.lr=0.001"]).tree
+    OmegaConf.save(OmegaConf.create(tree), folder / "config.yaml")
+    return folder
+
+
+def test_resume_goes_on_with_the_runs_own_configuration(command, run_folder):
+    tree = command("train", f"resume={run_folder}", "trainer.max_steps=20", "data.num_workers=2").tree
+    assert (tree["names"]["model"], tree["scale"], tree["trainer"]["max_steps"]) == ("espcn", 2, 20)
+    assert (tree["resume"], list(tree["loss"])) == (str(run_folder), ["l1", "mse"])
+
+
+def test_resume_takes_a_quoted_and_a_relative_path(command, run_folder):
+    quoted = str(run_folder).replace("'", "\\'")
+    for path in (f"'{quoted}'", "runs/it's [a] run, 1"):
+        assert command("train", f"resume={path}").tree["resume"] == str(run_folder)
+
+
+def test_resume_accepts_what_the_run_says_anyway(command, run_folder):
+    tree = command("train", f"resume={run_folder}", "model=espcn", "loss=[l1,mse]", "scale=2").tree
+    assert tree["names"]["model"] == "espcn"
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("model=srgan", "resume goes on with model=espcn, got model=srgan"),
+        ("loss=l1", "resume goes on with loss=l1+mse, got loss=l1"),
+        ("logger=wandb", "got logger=wandb"),
+        ("scale=4", "resume goes on with scale=2, got 4"),
+        ("optimizer.lr=0.5", "resume goes on with optimizer.lr=0.001, got 0.5"),
+        ("data.batch_size=8", "resume goes on with data.batch_size=16, got 8"),
+        ("trainer.max_stpes=8", "did you mean 'trainer.max_steps'?"),
+        ("experiment=quickstart", "got experiment=quickstart"),
+    ],
+)
+def test_resume_refuses_another_run(refusal, run_folder, argument, expected):
+    assert expected in refusal(f"resume={run_folder}", argument)
+
+
+def test_resume_of_no_run_is_refused(refusal, tmp_path):
+    assert "got /nowhere, which holds no config.yaml" in refusal("resume=/nowhere")
+
+
+def call(*arguments, cwd, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+HEAVY = ("torch", "lightning", "torchvision", "torchmetrics", "kornia", "numpy", "wandb")
+
+
+@pytest.mark.parametrize(
+    ("command_name", "argument"),
+    [("train", "--help"), ("train", "model=srgn"), ("train", "scale=5"), ("train", "data=folder"),
+     ("evaluate", "--help"), ("evaluate", "model=bicubic"), ("upscale", "--help"), ("upscale", "input=nowhere")],
+)  # fmt: skip
+def test_help_and_refusals_import_nothing_heavy(repository, tmp_path, command_name, argument):
+    script = (
+        "import atexit, runpy, sys\n"
+        f"atexit.register(lambda: print('HEAVY', [name for name in {HEAVY} if name in sys.modules]))\n"
+        f"sys.argv = ['{command_name}.py', '{argument}']\n"
+        f"runpy.run_path(r'{repository / (command_name + '.py')}', run_name='__main__')\n"
+    )
+    done = call("-c", script, cwd=tmp_path)
+    assert "HEAVY []" in done.stdout
+    assert done.returncode == (0 if argument == "--help" else 1), done.stderr
+    assert not any(tmp_path.iterdir()), "a refusal leaves nothing behind"
+
+
+def test_a_users_own_network_from_a_foreign_folder(tmp_path):
+    (tmp_path / "mypkg.py").write_text(NET)
+    model = tmp_path / "my yamls" / "model" / "mine.yaml"
+    model.parent.mkdir(parents=True)
+    model.write_text(NET_YAML)
+    console_script = os.path.join(os.path.dirname(sys.executable), "sr-lightning")  # noqa: PTH118, PTH120
+
+    done = call(
+        console_script, "train", "--config-dir", "my yamls", "model=mine", "scale=2", "debug=fast",
+        "trainer.max_steps=2", "trainer.val_every_steps=2", "trainer.precision=32-true", "hydra.run.dir=the run",
+        "data.root=none", f"paths.cache={tmp_path / 'cache'}", "~callbacks.panels",
+        cwd=tmp_path,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr + done.stdout
+    results = json.loads((tmp_path / "the run" / "results.json").read_text())
+    assert (results["status"], results["model"], results["steps"]) == ("finished", "mine", 2)
+    config = OmegaConf.load(tmp_path / "the run" / "config.yaml")
+    assert config.model._target_ == "mypkg.Net"
+    # The run can be continued from any folder: nothing in it depends on where it was started.
+    assert config.data.root == str(tmp_path / "none")
+    content = torch.load(tmp_path / "the run" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert content["sr_lightning"]["model"]["_target_"] == "mypkg.Net"

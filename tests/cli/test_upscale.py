@@ -1,0 +1,112 @@
+"""`upscale`: which file becomes which, and what is refused before the first is read."""
+
+import pytest
+import torch
+from PIL import Image
+
+from sr_lightning.cli import upscale
+from sr_lightning.cli.upscale import plan
+from sr_lightning.refusal import Refusal
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("a.png", "b.jpg", "sub/c.webp", "sub/.hidden.png", "notes.txt"):
+        path = tmp_path / "in put" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".txt":
+            path.write_text("hello")
+        else:
+            Image.new("RGB", (6, 5), (200, 100, 50)).save(path)
+    return tmp_path / "in put"
+
+
+def test_folder_to_folder_keeps_relative_names(tree, tmp_path):
+    out = tmp_path / "out"
+    assert plan(tree, out, overwrite=False) == [
+        (tree / "a.png", out / "a.png"), (tree / "b.jpg", out / "b.png"), (tree / "sub/c.webp", out / "sub/c.png"),
+    ]  # fmt: skip
+
+
+def test_file_to_file(tree, tmp_path):
+    assert plan(tree / "a.png", tmp_path / "x.JPG", overwrite=False) == [(tree / "a.png", tmp_path / "x.JPG")]
+
+
+def test_refused_plans(tree, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "old.png").write_text("")
+    (tmp_path / "out" / "sub").mkdir(parents=True)
+    (tmp_path / "out" / "sub" / "c.png").write_text("")
+    for source, target, expected in [
+        (tmp_path / "nowhere", tmp_path / "x.png", "input: expected an image or a folder, got"),
+        (tmp_path / "empty", tmp_path / "x", "holds no image"),
+        (tree, tmp_path / "old.png", "so expected a folder, got the file"),
+        (tree / "a.png", tmp_path / "empty", "so expected a file, got the folder"),
+        (tree / "a.png", tmp_path / "x", "output: expected a name that ends in"),
+        (tree / "a.png", tmp_path / "x.gif", "output: expected a name that ends in"),
+        (tree / "a.png", tmp_path / "old.png", "is already there; overwrite=true replaces it"),
+        (tree / "a.png", tree / "a.png", "is already there"),
+        (tree, tmp_path / "out", "c.png is already there"),
+    ]:
+        with pytest.raises(Refusal, match=expected.replace("(", r"\(")):
+            plan(source, target, overwrite=False)
+    assert len(plan(tree, tmp_path / "out", overwrite=True)) == 3
+
+
+def test_two_inputs_with_one_target_are_refused(tree, tmp_path):
+    Image.new("RGB", (6, 5)).save(tree / "a.bmp")
+    with pytest.raises(Refusal, match=r"a\.bmp and .*a\.png would both become .*a\.png; rename one"):
+        plan(tree, tmp_path / "out", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "checkpoint: expected a value, got nothing; say checkpoint=..."),
+        (("checkpoint=x",), "input: expected a value, got nothing"),
+        (("checkpoint=nowhere", "input=in put", "output=out"), "checkpoint: expected a file, got nowhere"),
+        (("checkpoint=file", "input=nowhere", "output=out"), "input: expected an image or a folder, got nowhere"),
+        (("checkpoint=file", "input=in put", "output=in put/a.png"), "so expected a folder"),
+        (("checkpoint=file", "input=in put/a.png", "output=in put/b.jpg"), "is already there; overwrite=true"),
+        (("checkpoint=file", "input=in put", "output=out", "overwrite=perhaps"), "overwrite: expected true or false"),
+        (("checkpoint=file", "inptu=in put", "output=out"), "did you mean 'input'?"),
+    ],
+)
+def test_refused_early(command, tree, tmp_path, arguments, expected):
+    (tmp_path / "file").write_text("")
+    assert expected in command("upscale", *arguments).error
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["upscale.py", *arguments])
+    try:
+        upscale.main()
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+def test_from_end_to_end(monkeypatch, capsys, tmp_path, tree):
+    from sr_lightning.cli.compose import Composer
+    from sr_lightning.engine.build import build_network, describe
+
+    config = Composer("train").compose(["model=espcn", "scale=3"]).tree
+    state = {f"network.{name}": value for name, value in build_network(config["model"]).state_dict().items()}
+    torch.save({"state_dict": state, "sr_lightning": {**describe(config), "step": 0}}, tmp_path / "c.ckpt")
+    monkeypatch.chdir(tmp_path)
+    arguments = ("checkpoint=c.ckpt", "input=in put", "output=out [x3]")
+
+    assert run(monkeypatch, *arguments) == 0
+    assert "3 image(s), x3" in capsys.readouterr().out
+    with Image.open(tmp_path / "out [x3]" / "sub" / "c.png") as image:
+        assert image.size == (18, 15)
+    assert run(monkeypatch, *arguments) == 1
+    assert "is already there" in capsys.readouterr().err
+    assert run(monkeypatch, *arguments, "overwrite=true") == 0
+    # One unreadable file: the others are made, and the exit code tells.
+    (tree / "a.png").write_text("hello")
+    (tmp_path / "out [x3]" / "b.png").unlink()
+    assert run(monkeypatch, *arguments, "overwrite=true") == 1
+    assert "a.png cannot be upscaled" in capsys.readouterr().err
+    assert (tmp_path / "out [x3]" / "b.png").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {"c.ckpt", "in put", "out [x3]"}

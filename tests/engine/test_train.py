@@ -1,0 +1,298 @@
+"""Whole runs in this process, on tiny images."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sr_lightning.refusal import Refusal
+
+Run = Callable[..., dict[str, Any]]
+
+FIELDS = {
+    "status", "error", "exit_code", "model", "scale", "data", "loss", "parameters", "steps", "hr_pixels", "seconds",
+    "samples_per_second", "seed", "git", "versions", "device", "precision", "ema", "warm_start", "protocol", "metrics",
+    "features",
+}  # fmt: skip
+
+
+def read(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return content
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def checkpoint(folder: Path, name: str = "last") -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+    return content
+
+
+def assert_equal(first: Any, second: Any, path: str = "") -> None:
+    """Bit for bit, all the way down."""
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), path
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys(), path
+        for key in first:
+            assert_equal(first[key], second[key], f"{path}.{key}")
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), path
+        for index, (one, other) in enumerate(zip(first, second, strict=True)):
+            assert_equal(one, other, f"{path}[{index}]")
+    else:
+        assert first == second, path
+
+
+def assert_same_run(first: Path, second: Path) -> None:
+    assert (first / "metrics.csv").read_text() == (second / "metrics.csv").read_text()
+    names = {path.name for path in (first / "checkpoints").iterdir()}
+    assert names == {path.name for path in (second / "checkpoints").iterdir()}
+    for name in names:
+        one, other = checkpoint(first, Path(name).stem), checkpoint(second, Path(name).stem)
+        for key in ("state_dict", "optimizer_states", "lr_schedulers", "ema", "global_step", "sr_lightning"):
+            assert_equal(one.get(key), other.get(key), f"{name}:{key}")
+    assert sorted(path.name for path in (first / "panels").iterdir()) == sorted(
+        path.name for path in (second / "panels").iterdir()
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(run_tiny: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of 5 steps with a validation every 2."""
+    folder = tmp_path_factory.mktemp("runs") / "edsr"
+    run_tiny("edsr_baseline", folder, "trainer.max_steps=5", "callbacks=ema", "callbacks.ema.decay=0.5")
+    return folder
+
+
+def test_results_of_a_finished_run(finished: Path) -> None:
+    results = read(finished)
+    assert results.keys() >= FIELDS
+    assert (results["status"], results["exit_code"], results["error"]) == ("finished", 0, None)
+    assert (results["model"], results["scale"], results["data"], results["loss"]) == ("edsr_baseline", 2, "folder", "l1")
+    assert (results["steps"], results["hr_pixels"]) == (5, 5 * 2 * 32 * 32)
+    assert results["seconds"] > 0
+    assert results["samples_per_second"] == pytest.approx(5 * 2 / results["seconds"], rel=0.01)
+    assert results["protocol"] == {
+        "name": "rgb_to_y", "color": "y", "border": 2, "rounding": "uint8", "grey": "replicate", "ema": True,
+        "self_ensemble": False, "tile": None,
+    }  # fmt: skip
+    assert results["ema"] == 0.5
+    assert (results["precision"], results["device"].split()[0]) == ("32-true", "cpu")
+    assert results["parameters"] == sum(
+        value.numel() for name, value in checkpoint(finished)["state_dict"].items() if name.startswith("network.")
+    )
+    assert results["versions"]["torch"] == torch.__version__.split("+")[0] or results["versions"]["torch"]
+    assert results["features"] == {}
+    assert results["validation"]["images"] == 3
+    assert results["best_step"] in (2, 4, 5)
+
+
+def test_files_of_a_finished_run(finished: Path) -> None:
+    assert {path.name for path in finished.iterdir()} == {
+        "config.yaml", "results.json", "metrics.csv", "train.log", "panels", "checkpoints",
+    }  # fmt: skip
+    assert {path.name for path in (finished / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    # The last step is validated though it is no multiple of the interval.
+    assert sorted(path.name for path in (finished / "panels").iterdir()) == [
+        "step_000002.png", "step_000004.png", "step_000005.png",
+    ]  # fmt: skip
+    assert [row["step"] for row in rows(finished)] == ["1", "2", "3", "4", "5"]
+    assert [row["step"] for row in rows(finished) if row["val/psnr"]] == ["2", "4", "5"]
+    assert "finished" in (finished / "train.log").read_text()
+
+
+def test_best_is_the_best_by_validation_psnr(finished: Path) -> None:
+    scores = {int(row["step"]): float(row["val/psnr"]) for row in rows(finished) if row["val/psnr"]}
+    best = max(scores, key=lambda step: scores[step])
+    assert read(finished)["best_step"] == best
+    assert checkpoint(finished, "best")["sr_lightning"]["step"] == best
+    # Evaluated again from the file alone, with the averaged weights that validation used.
+    assert read(finished)["validation"]["psnr"] == pytest.approx(scores[best], abs=1e-4)
+
+
+def test_results_say_running_from_the_start(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def look(*_: Any, **__: Any) -> None:
+        seen.append(read(tmp_path / "run"))
+        raise RuntimeError("enough seen")
+
+    monkeypatch.setattr("sr_lightning.engine.train.fit", look)
+    run_tiny("edsr_baseline", tmp_path / "run")
+    (results,) = seen
+    assert results.keys() >= FIELDS
+    assert (results["status"], results["exit_code"], results["steps"]) == ("running", None, 0)
+
+
+@pytest.mark.parametrize("model", ["edsr_baseline", "srgan"])
+def test_the_same_seed_gives_the_same_run(run_tiny: Run, tmp_path: Path, model: str) -> None:
+    for name in ("one", "two"):
+        run_tiny(model, tmp_path / name)
+    assert_same_run(tmp_path / "one", tmp_path / "two")
+    run_tiny(model, tmp_path / "other", "seed=7")
+    assert rows(tmp_path / "other") != rows(tmp_path / "one")
+
+
+EMA = ("callbacks=ema", "callbacks.ema.decay=0.9")
+
+
+@pytest.mark.parametrize(
+    ("model", "first", "whole", "overrides"),
+    [
+        ("edsr_baseline", 3, 7, (*EMA, "scheduler=cosine", "scheduler.length=9")),
+        # Stopped at a step that is validated.
+        ("srresnet", 4, 6, ("module.accumulate=2", "optimizer=sgd")),
+        # In the first phase, at its end, in the second.
+        ("srgan", 1, 5, ("module.pretrain_steps=3", *EMA)),
+        ("srgan", 3, 5, ("module.pretrain_steps=3",)),
+        ("srgan", 3, 5, ("module.pretrain_steps=1", "module.accumulate=2", "scheduler=multistep")),
+    ],
+)
+def test_resumed_equals_uninterrupted(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, first: int, whole: int, overrides: Any
+) -> None:
+    arguments = [*overrides, f"trainer.max_steps={whole}"]
+    run_tiny(model, tmp_path / "whole", *arguments)
+    interrupt_after(monkeypatch, first)
+    results = run_tiny(model, tmp_path / "parts", *arguments)
+    assert (results["status"], results["exit_code"], results["steps"]) == ("interrupted", 143, first)
+    assert checkpoint(tmp_path / "parts")["sr_lightning"]["step"] == first
+    monkeypatch.undo()
+    results = run_tiny(model, tmp_path / "parts", *arguments, f"resume={tmp_path / 'parts'}")
+    assert (results["status"], results["steps"]) == ("finished", whole)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Send SIGTERM to this process in the middle of a step."""
+    import os
+    import signal
+
+    from sr_lightning.modules.base import SuperResolution
+
+    forward = SuperResolution.train_forward
+
+    def interrupting(self: SuperResolution, lr: torch.Tensor) -> torch.Tensor:
+        if self.step == step - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+            monkeypatch.undo()
+        return forward(self, lr)
+
+    monkeypatch.setattr(SuperResolution, "train_forward", interrupting)
+
+
+def test_a_longer_run_goes_on_with_a_finished_one(run_tiny: Run, tmp_path: Path) -> None:
+    run_tiny("edsr_baseline", tmp_path / "whole", "trainer.max_steps=6")
+    run_tiny("edsr_baseline", tmp_path / "parts", "trainer.max_steps=2")
+    seconds = read(tmp_path / "parts")["seconds"]
+    run_tiny("edsr_baseline", tmp_path / "parts", "trainer.max_steps=6", f"resume={tmp_path / 'parts'}")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    results = read(tmp_path / "parts")
+    assert results["seconds"] > seconds
+    assert results["hr_pixels"] == 6 * 2 * 32 * 32
+
+
+def test_resuming_a_finished_run_only_scores_it_again(run_tiny: Run, tmp_path: Path) -> None:
+    before = run_tiny("edsr_baseline", tmp_path / "run")
+    changed = (tmp_path / "run" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    after = run_tiny("edsr_baseline", tmp_path / "run", f"resume={tmp_path / 'run'}")
+    assert after == before
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == changed
+
+
+def test_resume_without_a_checkpoint_begins_anew(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sr_lightning.engine.train.fit", fail)
+        run_tiny("edsr_baseline", tmp_path / "run")
+    results = run_tiny("edsr_baseline", tmp_path / "run", f"resume={tmp_path / 'run'}")
+    assert (results["status"], results["steps"]) == ("finished", 4)
+
+
+def test_a_folder_with_a_run_is_refused(finished: Path, run_tiny: Run) -> None:
+    before = read(finished)
+    with pytest.raises(Refusal, match="already holds a run"):
+        run_tiny("edsr_baseline", finished)
+    assert read(finished) == before
+
+
+def test_a_failing_run_says_so(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sr_lightning.modules.pixel import PixelModule
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise FloatingPointError("the loss is no number")
+
+    monkeypatch.setattr(PixelModule, "training_step", fail)
+    results = run_tiny("edsr_baseline", tmp_path / "run")
+    assert results == read(tmp_path / "run")
+    assert (results["status"], results["exit_code"]) == ("failed", 1)
+    assert results["error"] == "FloatingPointError: the loss is no number"
+    assert "Traceback" in (tmp_path / "run" / "train.log").read_text()
+
+
+def test_what_cannot_be_built_is_refused_and_noted(run_tiny: Run, tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=r"loss\.perceptual: .*nowhere\.pth"):
+        run_tiny("edsr_baseline", tmp_path / "run", "loss=perceptual", "loss.perceptual.weights=nowhere.pth")
+    results = read(tmp_path / "run")
+    assert (results["status"], results["exit_code"]) == ("failed", 1)
+    assert "nowhere.pth" in results["error"]
+
+
+def test_a_missing_benchmark_is_found_out_before_training(run_tiny: Run, tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="set5"):
+        run_tiny("edsr_baseline", tmp_path / "run", f"data.root={tmp_path}", "eval=[set5]")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_gan_counts_generator_steps_everywhere(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without LPIPS' backbone `best` is the last.
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "run"
+    results = run_tiny("srgan", folder, "trainer.max_steps=5", "module.accumulate=2", "module.pretrain_steps=2")
+    assert results["steps"] == 5
+    assert [row["step"] for row in rows(folder)] == ["1", "2", "3", "4", "5"]
+    assert [row["step"] for row in rows(folder) if row["val/psnr"]] == ["2", "4", "5"]
+    assert sorted(path.name for path in (folder / "panels").iterdir()) == [
+        "step_000002.png", "step_000004.png", "step_000005.png",
+    ]  # fmt: skip
+    steps = {name: checkpoint(folder, name)["sr_lightning"]["step"] for name in ("last", "best", "pretrain_end")}
+    assert steps == {"last": 5, "best": 5, "pretrain_end": 2}
+    # The content term of each phase, and no other.
+    assert [bool(row["train/mse"]) for row in rows(folder)] == [True, True, False, False, False]
+    assert [bool(row["train/adversarial"]) for row in rows(folder)] == [False, False, True, True, True]
+
+
+def test_sample_photographs_are_the_default(run_tiny: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overrides = ("data=sample", "data.train_dir=null", "data.val_dir=null")
+    results = run_tiny("edsr_baseline", tmp_path / "run", *overrides, "trainer.max_steps=2")
+    assert set(results["metrics"]) == {"sample"}
+    assert results["metrics"]["sample"].keys() >= {"psnr", "ssim", "images", "bicubic"}
+    printed = capsys.readouterr().out
+    assert "data=sample is a demonstration set" in printed
+    assert "data=folder data.train_dir=DIR" in printed
+
+
+def test_random_features_are_said_loudly_and_reported(
+    run_tiny: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = run_tiny(
+        "edsr_baseline", tmp_path / "run", "loss=perceptual", "loss.perceptual.weights=random",
+        "~loss.perceptual.layers.conv5_4", "+loss.perceptual.layers.conv1_2=1.0", "trainer.max_steps=2",
+    )  # fmt: skip
+    assert results["features"] == {"perceptual": "random"}
+    assert capsys.readouterr().out.count("RANDOM features") == 2
+    assert checkpoint(tmp_path / "run")["sr_lightning"]["features"] == {"perceptual": "random"}
+    # The features are no part of a checkpoint.
+    assert {name.split(".")[0] for name in checkpoint(tmp_path / "run")["state_dict"]} == {"network"}

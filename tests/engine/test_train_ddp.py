@@ -1,0 +1,176 @@
+"""Two processes on the CPU, by the real command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+Arguments = Callable[..., list[str]]
+TWO = ("trainer.devices=2", "data.batch_size=4")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return content
+
+
+def children_of(session: int) -> list[int]:
+    """Processes that are left of a session."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture
+def start(repository: Path, tiny_arguments: Arguments, tmp_path: Path) -> Any:
+    """Start `train.py` on two processes, in a session of its own; what it leaves is killed after the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def begin(model: str, *overrides: str, extra: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        arguments = tiny_arguments(model, *TWO, f"hydra.run.dir={tmp_path / 'run'}", *overrides)
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, str(repository / "train.py"), *arguments],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1", **(extra or {})},
+            )
+        )  # fmt: skip
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        for pid in children_of(process.pid):
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+# Notes each rank's weights at the end; imported by every process that has its folder on the path.
+NOTE_WEIGHTS = """
+import hashlib, os, pathlib
+import lightning.pytorch as pl
+class Note(pl.Callback):
+    def on_fit_end(self, trainer, module):
+        digest = hashlib.sha256()
+        for _, value in sorted(module.named_parameters()):
+            digest.update(value.detach().numpy().tobytes())
+        pathlib.Path(os.environ["NOTES"], f"rank{trainer.global_rank}").write_text(digest.hexdigest())
+"""
+
+
+@pytest.mark.parametrize("model", ["srresnet", "srgan"])
+def test_two_processes_train_one_network(
+    start: Callable[..., subprocess.Popen[str]], run_tiny: Any, tmp_path: Path, model: str
+) -> None:
+    (tmp_path / "note_weights.py").write_text(NOTE_WEIGHTS)
+    process = start(
+        model, "callbacks=ema", "+callbacks.note._target_=note_weights.Note",
+        extra={"PYTHONPATH": str(tmp_path), "NOTES": str(tmp_path)},
+    )  # fmt: skip
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert children_of(process.pid) == []
+    results = read(tmp_path / "run")
+    assert (results["status"], results["exit_code"], results["steps"]) == ("finished", 0, 4)
+    assert results["hr_pixels"] == 4 * 4 * 32 * 32
+    assert (tmp_path / "rank0").read_text() == (tmp_path / "rank1").read_text()
+    # Said once, not by each process; one line per validation.
+    assert output.count("run folder") == 1
+    assert [line.split()[1] for line in output.splitlines() if line.startswith("step ")] == ["2/4", "4/4"]
+    # Three images on two ranks: the mean is that of one process on the saved weights (batch norm's averages too).
+    (row,) = (line for line in (tmp_path / "run" / "metrics.csv").read_text().splitlines() if line.startswith("4,"))
+    header = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[0].split(",")
+    scored = dict(zip(header, row.split(","), strict=True))
+    if results["best_step"] == 4:
+        assert results["validation"]["psnr"] == pytest.approx(float(scored["val/psnr"]), abs=1e-4)
+        assert results["validation"]["ssim"] == pytest.approx(float(scored["val/ssim"]), abs=1e-6)
+    # The same samples in each step as in one process, and the same loss where no batch norm parts them.
+    assert results["validation"]["images"] == 3
+
+
+def test_sigterm_to_the_first_process_ends_both(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    process = start("edsr_baseline", "trainer.max_steps=100000")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("step 4/"):
+            break
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, output
+    results = read(tmp_path / "run")
+    assert (results["status"], results["exit_code"]) == ("interrupted", 143)
+    step = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["sr_lightning"]["step"]
+    assert step == results["steps"] >= 4
+    assert output.count("goes on") == 1
+    assert children_of(process.pid) == []
+
+
+FAIL_ON_RANK_1 = """
+import lightning.pytorch as pl
+class Fail(pl.Callback):
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        if trainer.global_rank == 1 and module.step == 1:
+            raise RuntimeError("only here")
+"""
+
+
+def test_a_failure_of_one_process_ends_the_run(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    (tmp_path / "fail_on_rank_1.py").write_text(FAIL_ON_RANK_1)
+    process = start(
+        "edsr_baseline", "+callbacks.fail._target_=fail_on_rank_1.Fail", extra={"PYTHONPATH": str(tmp_path)}
+    )
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode not in (0, None), output
+    results = read(tmp_path / "run")
+    assert (results["status"], results["exit_code"]) == ("failed", 1)
+    assert results["error"] == "rank 1: RuntimeError: only here"
+    until = time.monotonic() + 20
+    while children_of(process.pid) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert children_of(process.pid) == []
+
+
+def test_two_processes_log_what_one_does(
+    start: Callable[..., subprocess.Popen[str]], run_tiny: Any, tmp_path: Path
+) -> None:
+    """The same samples, the mean loss, the same weights: batch norm apart, the number of devices changes nothing."""
+    process = start("edsr_baseline")
+    one = run_tiny("edsr_baseline", tmp_path / "one", "data.batch_size=4")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    two = read(tmp_path / "run")
+    assert two["validation"]["psnr"] == pytest.approx(one["validation"]["psnr"], abs=1e-3)
+    lines = [(tmp_path / name / "metrics.csv").read_text().splitlines() for name in ("one", "run")]
+    assert lines[0][0] == lines[1][0]
+    for mine, theirs in zip(lines[1][1:], lines[0][1:], strict=True):
+        assert [float(x or 0) for x in mine.split(",")] == pytest.approx(
+            [float(x or 0) for x in theirs.split(",")], rel=1e-4
+        )
+
+
+@pytest.mark.slow
+def test_a_sweep_of_distributed_runs(
+    repository: Path, tiny_arguments: Arguments, tmp_path: Path
+) -> None:
+    """The second run of a process starts its own partners, though Lightning has left the first's environment."""
+    arguments = tiny_arguments("edsr_baseline", *TWO, "seed=1,2", f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${seed}")
+    done = subprocess.run(
+        [sys.executable, str(repository / "train.py"), "-m", *arguments],
+        capture_output=True, text=True, timeout=240, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [read(tmp_path / seed)["status"] for seed in ("1", "2")] == ["finished", "finished"]

@@ -1,0 +1,106 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from sr_lightning.losses.pixel import L1Loss, MSELoss
+from sr_lightning.losses.weighted_sum import WeightedSum
+
+
+def halves(batch: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+    return [{key: image[part] for key, image in batch.items()} for part in (slice(0, 2), slice(2, 4))]
+
+
+def test_a_step_is_the_optimisers_own(pixel: Callable[..., Any], fit: Any, batches: Any) -> None:
+    module, (batch,) = pixel(), batches(1)
+    reference = pixel()
+    fit(module, [batch])
+    optimizer = torch.optim.Adam(reference.network.parameters(), lr=1e-3)
+    torch.nn.functional.l1_loss(reference.network(batch["lr"]), batch["hr"]).backward()
+    optimizer.step()
+    for mine, theirs in zip(module.network.parameters(), reference.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_two_micro_batches_equal_one_batch(pixel: Callable[..., Any], fit: Any, batches: Any) -> None:
+    whole, parts = pixel(), pixel(accumulate=2)
+    data = batches(3)
+    records_whole = fit(whole, data)
+    records = fit(parts, [half for batch in data for half in halves(batch)])
+    assert parts.step == whole.step == 3
+    for mine, theirs in zip(parts.network.parameters(), whole.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-6)
+    # One row a step, with the mean over the micro-batches.
+    assert list(records.rows) == list(records_whole.rows) == [1, 2, 3]
+    for step in (1, 2, 3):
+        assert records.rows[step] == pytest.approx(records_whole.rows[step], rel=1e-5)
+
+
+@pytest.mark.parametrize("where", ["module", "trainer"])
+def test_gradient_clip_bounds_the_norm(pixel: Callable[..., Any], fit: Any, batches: Any, where: str) -> None:
+    seen: list[float] = []
+
+    def sgd(parameters: Any) -> torch.optim.Optimizer:
+        optimizer = torch.optim.SGD(parameters, lr=1.0)
+        optimizer.register_step_post_hook(
+            lambda o, *_: seen.append(float(torch.stack([p.grad.norm() for p in o.param_groups[0]["params"]]).norm()))
+        )
+        return optimizer
+
+    fit(pixel(optimizer=sgd), batches(2))
+    free, seen[:] = list(seen), []
+    limit = min(free) / 10
+    if where == "module":
+        fit(pixel(optimizer=sgd, gradient_clip=limit), batches(2))
+    else:
+        fit(pixel(optimizer=sgd), batches(2), gradient_clip_val=limit)
+    assert seen == pytest.approx([limit, limit], rel=1e-3)
+
+
+def test_terms_total_and_rate_are_logged_every_so_many_steps(
+    pixel: Callable[..., Any], fit: Any, batches: Any
+) -> None:
+    loss = WeightedSum(terms={"l1": L1Loss(), "mse": MSELoss()}, weights={"l1": 1.0, "mse": 0.5})
+    records = fit(pixel(loss=loss, log_every_steps=2), batches(5))
+    assert list(records.rows) == [2, 4]
+    row = records.rows[4]
+    assert set(row) == {"train/loss", "train/l1", "train/mse", "train/learning_rate"}
+    assert row["train/loss"] == pytest.approx(row["train/l1"] + 0.5 * row["train/mse"], rel=1e-6)
+    assert row["train/learning_rate"] == 1e-3
+
+
+def test_bfloat16_leaves_the_weights_float32(pixel: Callable[..., Any], fit: Any, batches: Any) -> None:
+    module = pixel(norm=True)
+    seen: list[torch.dtype] = []
+    module.network.head.register_forward_hook(lambda _m, _i, output: seen.append(output.dtype))
+    fit(module, batches(1), precision="bf16-mixed")
+    assert seen == [torch.bfloat16]
+    assert {value.dtype for value in module.network.state_dict().values()} == {torch.float32, torch.int64}
+
+
+def test_a_network_for_luma_trains_on_y(
+    pixel: Callable[..., Any], fit: Any, batches: Any, tiny_net: Callable[..., Any]
+) -> None:
+    module = pixel(network=tiny_net(channels=1))
+    seen: list[torch.Size] = []
+    module.network.register_forward_hook(lambda _m, inputs, _o: seen.append(inputs[0].shape))
+    fit(module, batches(1))
+    assert seen == [(4, 1, 8, 8)]
+
+
+@pytest.mark.slow
+def test_compile_leaves_keys_clean_and_validation_uncompiled(
+    pixel: Callable[..., Any], fit: Any, batches: Any
+) -> None:
+    plain, compiled = pixel(), pixel(compile_step=True)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    data = batches(2)
+    fit(plain, data)
+    fit(compiled, data)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    for mine, theirs in zip(compiled.network.parameters(), plain.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-5)
+    # Validation calls the network itself, at any size, without another compilation.
+    assert compiled.network(data[0]["lr"][:, :, :5]).shape == (4, 3, 10, 16)
+    assert type(compiled.network) is type(plain.network)

@@ -1,0 +1,33 @@
+import json
+import os
+
+import pytest
+
+from sr_lightning.report.files import write_atomically, write_json
+
+
+def test_text_lands_in_a_new_folder(tmp_path):
+    write_atomically(tmp_path / "a" / "b.txt", "content")
+    assert (tmp_path / "a" / "b.txt").read_text() == "content"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.txt"]
+
+
+def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "b.txt"
+    write_atomically(path, "old")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+    with pytest.raises(OSError, match="killed"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+
+
+def test_json_has_no_infinities(tmp_path):
+    write_json(tmp_path / "a.json", {"psnr": float("inf"), "list": [float("nan"), 1.5], "none": None, "text": "é"})
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == {
+        "psnr": None,
+        "list": [None, 1.5],
+        "none": None,
+        "text": "é",
+    }
+    assert text.endswith("}\n")
