@@ -3,6 +3,7 @@
 What is valid is read off the yamls themselves: every key that a person may set stands in one of them.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,6 +63,9 @@ NOT_NEGATIVE = (
 
 # Groups whose members are named objects, so that a user may add one with a `_target_` or take one away.
 COLLECTIONS = ("loss", "logger", "callbacks", "module.pretrain_loss")
+
+# Mappings whose keys are values themselves (a VGG layer and its weight): any key goes, and the whole is replaced.
+FREE = re.compile(r"loss\.[^.]+\.layers")
 
 # Groups whose files set keys but make none; they may be left out (`~debug`).
 LOOSE = ("experiment", "debug", "local")
@@ -155,6 +159,8 @@ def _check_key(override: Override, composer: Composer, chosen: Sequence[str]) ->
     if key.startswith("names.") and key != "names.group":
         raise Refusal(f"{key} only says what was chosen; choose with {key.removeprefix('names.')}=...")
     valid = set(_paths(composer.compose(chosen, without=LOOSE).tree))
+    if FREE.fullmatch(key) and key in valid:
+        return
     member = next((name for name in COLLECTIONS if key.startswith(f"{name}.")), None)
     if key not in valid and member:
         if override.is_add() or override.is_force_add():
@@ -218,7 +224,10 @@ def _check_against(tree: Tree, reference: Tree, *, origin: str, prefix: str = ""
             siblings = [f"{prefix}{name}" for name in reference if name not in ("_target_", "spec")]
             raise Refusal(f"unknown key '{path}'{origin}{nearest(path, siblings)}")
         _check_type(path, value, reference[key])
-        if isinstance(value, dict) and isinstance(reference[key], dict):
+        if FREE.fullmatch(path):
+            for name, entry in value.items():
+                _check_type(f"{path}.{name}", entry, 1.0)
+        elif isinstance(value, dict) and isinstance(reference[key], dict):
             _check_against(value, reference[key], origin=origin, prefix=f"{path}.")
     gone = [f"{prefix}{key}" for key in reference if key not in tree]
     if gone and prefix[:-1] not in COLLECTIONS:

@@ -5,18 +5,15 @@ answers in about a second, before torch is imported.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Tree
-from sr_lightning.data.benchmarks import EvaluationSet, find_sets
+from sr_lightning.data.benchmarks import SSIM_WINDOW, EvaluationSet, find_sets, reportable
 from sr_lightning.data.scan import DataError, check_folder
 from sr_lightning.refusal import Refusal
-
-# SSIM's window: so much of an image must be left within the border.
-SSIM_WINDOW = 11
 
 # What a continued run may do otherwise. The rest stands in its checkpoint, or would make it another run.
 RESUMABLE = (
@@ -108,20 +105,19 @@ def _check_data(tree: Tree, choices: Mapping[str, Any], hr_patch: int) -> None:
         check_folder_key(tree, "data.val_dir", min_side=whole_image)
         if get(tree, "data.test_dir"):
             check_folder_key(tree, "data.test_dir", min_side=whole_image)
-    if not tree["eval"] and not Path(tree["data"]["root"]).expanduser().is_dir():
+    if not tree["eval"]:
+        # Of the sets that nobody named, those that chose the weights are left out of the report.
+        if Path(tree["data"]["root"]).expanduser().is_dir():
+            find_sets_checked(tree, scale=tree["scale"])
         return
     sets = find_sets_checked(tree, scale=tree["scale"])
-    if get(tree, "data.val_dir"):
-        _check_apart(Path(tree["data"]["val_dir"]).expanduser().resolve(), sets)
-
-
-def _check_apart(val_dir: Path, sets: Sequence[EvaluationSet]) -> None:
-    """Refuse to report a set that chooses `best.ckpt`."""
+    val_dir = get(tree, "data.val_dir")
+    left = reportable(sets, chosen_on=Path(val_dir)) if val_dir else sets
     for evaluation_set in sets:
-        if any(path.resolve().is_relative_to(val_dir) for path in evaluation_set.hr):
+        if evaluation_set not in left:
             raise Refusal(
-                f"data.val_dir: {val_dir} holds {evaluation_set.name}, which would be reported at the end though it "
-                "chose best.ckpt; validate on other images, or name the sets to report, such as 'eval=[set14]'."
+                f"data.val_dir: {val_dir} holds {evaluation_set.name}, which eval would report though it chose "
+                "best.ckpt; validate on other images, or leave it out of eval."
             )
 
 

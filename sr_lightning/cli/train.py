@@ -9,6 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sr_lightning.cli.app import Command, Rewritten, launch, quoted, refuse
+from sr_lightning.cli.check import FREE
 from sr_lightning.cli.compose import Tree, parse_overrides, without_fragments
 from sr_lightning.cli.refuse import refuse_other_run, refuse_training
 from sr_lightning.refusal import Refusal
@@ -51,12 +52,14 @@ def rewrite(overrides: list[str]) -> Rewritten:
     """Add what two arguments imply.
 
     `data.hr_patch=N` alone takes the place of a network's own `lr_patch`, and the other way round.
+    `loss.perceptual.layers={relu3_4:1}` takes the place of the yaml's layers, with which Hydra would merge it.
     `resume=FOLDER` composes from that folder's `config.yaml`, into that folder.
     """
     keys = {text.partition("=")[0].lstrip("+"): text.partition("=")[2] for text in overrides}
     for key, other in (("data.hr_patch", "data.lr_patch"), ("data.lr_patch", "data.hr_patch")):
         if keys.get(key, "null") != "null" and other not in keys:
             overrides = [*overrides, f"{other}=null"]
+    overrides = [part for text in overrides for part in _replacing(text)]
     resume = next((text for text in overrides if text.partition("=")[0] == "resume"), "resume=null")
     value = parse_overrides([resume])[0].value()
     if value is None:
@@ -78,6 +81,11 @@ def rewrite(overrides: list[str]) -> Rewritten:
         config_path=folder,
         config_name="config",
     )
+
+
+def _replacing(text: str) -> list[str]:
+    key, equals, _ = text.partition("=")
+    return [f"~{key}", f"+{text}"] if equals and FREE.fullmatch(key) else [text]
 
 
 def refuse_training_or_resume(tree: Tree, choices: dict[str, Any]) -> None:

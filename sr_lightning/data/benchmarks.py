@@ -8,6 +8,8 @@ from pathlib import Path
 from sr_lightning.data.scan import EXTENSIONS, DataError
 from sr_lightning.refusal import nearest
 
+# Side of SSIM's window: what must be left of an image once its border is cut.
+SSIM_WINDOW = 11
 # The names that papers use, and the folder names they go by.
 SETS = {
     "Set5": ("set5",),
@@ -35,6 +37,12 @@ class EvaluationSet:
     name: str
     hr: tuple[Path, ...]
     lr: tuple[Path, ...] | None
+
+
+def reportable(sets: Sequence[EvaluationSet], *, chosen_on: Path) -> list[EvaluationSet]:
+    """Return the sets without those that lie in a folder of validation images: they have chosen the weights."""
+    folder = chosen_on.expanduser().resolve()
+    return [each for each in sets if not any(path.resolve().is_relative_to(folder) for path in each.hr)]
 
 
 def find_sets(root: Path, *, scale: int, names: str | Sequence[str] | None) -> list[EvaluationSet]:

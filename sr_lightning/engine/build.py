@@ -56,7 +56,7 @@ def build_module(config: Node, *, network: nn.Module, precision: str) -> SuperRe
         "network": network,
         "loss": build_loss(config["loss"]),
         "optimizer": build_optimizer(config["optimizer"], precision=precision),
-        "schedule": _instantiate(config["scheduler"], key="scheduler", kind=Schedule),  # type: ignore[type-abstract]
+        "schedule": _build_schedule(config["scheduler"], key="scheduler"),
         "protocol": get_protocol(config["protocol"]),
         "max_steps": config["trainer"]["max_steps"],
         "log_every_steps": config["trainer"]["log_every_steps"],
@@ -73,6 +73,7 @@ def build_module(config: Node, *, network: nn.Module, precision: str) -> SuperRe
     adversarial = module.pop("adversarial")
     discriminator = module.pop("discriminator")
     pretrain_loss = module.pop("pretrain_loss")
+    pretrain_scheduler = module.pop("pretrain_scheduler")
     discriminator_optimizer = module.pop("discriminator_optimizer")
     return _instantiate(
         module,
@@ -83,6 +84,7 @@ def build_module(config: Node, *, network: nn.Module, precision: str) -> SuperRe
             discriminator_optimizer, precision=precision, key="module.discriminator_optimizer"
         ),
         pretrain_loss=build_loss(pretrain_loss, key="module.pretrain_loss"),
+        pretrain_schedule=_build_schedule(pretrain_scheduler, key="module.pretrain_scheduler"),
         adversarial=AdversarialLoss(kind=adversarial["kind"]),
         adversarial_weight=adversarial["weight"],
         adversarial_start=adversarial["start"],
@@ -109,6 +111,10 @@ def build_optimizer(node: Node, *, precision: str, key: str = "optimizer") -> pa
     if "fused" in parameters and precision != "16-mixed":
         arguments.setdefault("fused", True)
     return partial(target, **arguments)
+
+
+def _build_schedule(node: Node, *, key: str) -> Schedule:
+    return _instantiate(node, key=key, kind=Schedule)  # type: ignore[type-abstract]
 
 
 def build_callback(node: Node, *, name: str, available: Node) -> Callback:

@@ -6,16 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sr_lightning.data.benchmarks import EvaluationSet, find_sets
+from sr_lightning.data.benchmarks import SSIM_WINDOW, EvaluationSet, find_sets, reportable
 from sr_lightning.data.datamodule import SRDataModule
 from sr_lightning.data.sample import sample_images
 from sr_lightning.data.scan import list_images
 from sr_lightning.data.store import Store
 from sr_lightning.engine.build import build_degradation, expand
 from sr_lightning.metrics.lpips import SMALLEST_SIDE, lpips_backbone_path
-
-# Side of SSIM's window; validation images must keep that much after the border is cut.
-SSIM_WINDOW = 11
 
 
 def build_datamodule(config: dict[str, Any]) -> SRDataModule:
@@ -53,9 +50,10 @@ def reported_sets(config: dict[str, Any]) -> list[EvaluationSet]:
     data = config["data"]
     sets: list[EvaluationSet] = []
     root = expand(data["root"])
-    names = [config["eval"]] if isinstance(config["eval"], str) else config["eval"]
-    if root.is_dir() or names:
-        sets += find_sets(root, scale=int(config["scale"]), names=names)
+    if root.is_dir() or config["eval"]:
+        sets += find_sets(root, scale=int(config["scale"]), names=config["eval"])
+    if data["val_dir"]:
+        sets = reportable(sets, chosen_on=expand(data["val_dir"]))
     if data["demonstration"]:
         sets.append(EvaluationSet("sample", tuple(sample_images()["test"]), None))
     elif data["test_dir"]:

@@ -22,7 +22,7 @@ class PerceptualLoss(nn.Module):
 
     Args:
         backbone: "vgg16" or "vgg19".
-        layers: Weight of each layer, by its name; 0 leaves a layer out.
+        layers: Weight of each layer, by its name.
         criterion: "l1" (mean absolute) or "mse" (mean squared difference).
         weights: "imagenet", "random", "auto" or the path of a file, see `VGGFeatures`.
         convention: What the weights expect as input, see `VGGFeatures`.
@@ -47,8 +47,7 @@ class PerceptualLoss(nn.Module):
         if criterion not in _CRITERIA:
             raise ValueError(f"PerceptualLoss compares features by l1 or mse, got criterion={criterion!r}.")
         self._criterion = _CRITERIA[criterion]
-        # Hydra merges mappings: a weight of 0 is how a command line takes out a layer that a yaml has put in.
-        self._layers = {name: weight for name, weight in layers.items() if weight}
+        self._layers = dict(layers)
         self.features = VGGFeatures(
             backbone=backbone,
             layers=list(self._layers),

@@ -17,6 +17,7 @@ from sr_lightning.modules.base import (
     channels_last,
     parameters_with_gradient,
 )
+from sr_lightning.modules.schedules import Schedule
 
 
 class GANModule(SuperResolution):
@@ -31,6 +32,7 @@ class GANModule(SuperResolution):
         pretrain_steps: length of the generator-only phase; 0 leaves it out.
         pretrain_loss: the loss of that phase.
         pretrain_lr: its learning rate.
+        pretrain_schedule: its schedule.
         adversarial: the adversarial loss.
         adversarial_weight: its weight against the content loss.
         adversarial_start: steps of the second phase in which only the discriminator learns from it.
@@ -46,6 +48,7 @@ class GANModule(SuperResolution):
         pretrain_steps: int,
         pretrain_loss: WeightedSum,
         pretrain_lr: float,
+        pretrain_schedule: Schedule,
         adversarial: AdversarialLoss,
         adversarial_weight: float,
         adversarial_start: int,
@@ -59,6 +62,7 @@ class GANModule(SuperResolution):
         self.pretrain_steps = pretrain_steps
         self.pretrain_loss = pretrain_loss
         self.pretrain_lr = pretrain_lr
+        self.pretrain_schedule = pretrain_schedule
         self.adversarial = adversarial
         self.adversarial_weight = adversarial_weight
         self.adversarial_start = adversarial_start
@@ -157,7 +161,7 @@ class GANModule(SuperResolution):
         generator = self.optimizer(parameters)
         discriminator = self.discriminator_optimizer(parameters_with_gradient(self.discriminator))
         schedulers = [
-            self.schedule.bind(pretrain, total=self.pretrain_steps),
+            self.pretrain_schedule.bind(pretrain, total=self.pretrain_steps),
             self.schedule.bind(generator, total=adversarial_steps),
             self.schedule.bind(discriminator, total=adversarial_steps),
         ]

@@ -43,7 +43,9 @@ def test_average_equals_a_hand_loop(
     on_step_end, on_fit_start = GeneratorEMA.on_step_end, GeneratorEMA.on_fit_start
     monkeypatch.setattr(GeneratorEMA, "on_step_end", note)
     monkeypatch.setattr(GeneratorEMA, "on_fit_start", begin)
-    run_tiny(model, tmp_path / "run", "callbacks=ema", f"callbacks.ema.decay={DECAY}", f"module.accumulate={accumulate}")
+    run_tiny(
+        model, tmp_path / "run", "callbacks=ema", f"callbacks.ema.decay={DECAY}", f"module.accumulate={accumulate}"
+    )
     assert len(states) == 5
     average = states[0]
     for state in states[1:]:

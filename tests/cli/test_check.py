@@ -209,3 +209,20 @@ def test_local_file_is_read_and_its_typos_are_refused(command, refusal, reposito
     write(local / "local" / "default.yaml", "# @package _global_\npaths:\n  dat: /datasets\n")
     error = refusal(*arguments)
     assert "unknown key 'paths.dat' (from local=default); did you mean 'paths.data'?" in error
+
+
+def test_layers_of_a_perceptual_loss_are_replaced_not_merged(refusal, command):
+    layers = command("train", "loss=perceptual", "loss.perceptual.layers={relu3_4:1,conv2_2:0.5}").tree["loss"]
+    assert layers["perceptual"]["layers"] == {"relu3_4": 1, "conv2_2": 0.5}
+    swept = command("train", "-m", "model=srgan", "loss.perceptual.layers={relu3_4:1},{relu2_2:1}").runs
+    assert [list(run.tree["loss"]["perceptual"]["layers"]) for run in swept] == [["relu3_4"], ["relu2_2"]]
+    error = refusal("loss=perceptual", "loss.perceptual.layers={relu3_4:much}")
+    assert "loss.perceptual.layers.relu3_4: expected a number, got 'much'" in error
+    assert "unknown key 'loss.l1.layers'" in refusal("loss.l1.layers={relu3_4:1}")
+
+
+def test_the_first_phase_has_a_schedule_of_its_own(command):
+    plain = command("train", "model=srgan", "scheduler=multistep").tree["module"]["pretrain_scheduler"]
+    assert plain["_target_"].endswith(".Constant")
+    chosen = command("train", "model=srgan", "scheduler@module.pretrain_scheduler=cosine").tree["module"]
+    assert chosen["pretrain_scheduler"]["_target_"].endswith(".Cosine")

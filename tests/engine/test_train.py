@@ -76,7 +76,12 @@ def test_results_of_a_finished_run(finished: Path) -> None:
     results = read(finished)
     assert results.keys() >= FIELDS
     assert (results["status"], results["exit_code"], results["error"]) == ("finished", 0, None)
-    assert (results["model"], results["scale"], results["data"], results["loss"]) == ("edsr_baseline", 2, "folder", "l1")
+    assert (results["model"], results["scale"], results["data"], results["loss"]) == (
+        "edsr_baseline",
+        2,
+        "folder",
+        "l1",
+    )
     assert (results["steps"], results["hr_pixels"]) == (5, 5 * 2 * 32 * 32)
     assert results["seconds"] > 0
     assert results["samples_per_second"] == pytest.approx(5 * 2 / results["seconds"], rel=0.01)
@@ -208,7 +213,9 @@ def test_resuming_a_finished_run_only_scores_it_again(run_tiny: Run, tmp_path: P
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == changed
 
 
-def test_resume_without_a_checkpoint_begins_anew(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_without_a_checkpoint_begins_anew(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("killed")
 
@@ -254,9 +261,7 @@ def test_a_missing_benchmark_is_found_out_before_training(run_tiny: Run, tmp_pat
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_gan_counts_generator_steps_everywhere(
-    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gan_counts_generator_steps_everywhere(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without LPIPS' backbone `best` is the last.
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     folder = tmp_path / "run"

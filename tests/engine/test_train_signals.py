@@ -72,9 +72,7 @@ def start(repository: Path, tiny_arguments: Arguments, tmp_path: Path) -> Any:
         command.process.wait()
 
 
-def test_sigterm_saves_where_it_is_and_resume_finishes(
-    start: Callable[..., Command], repository: Path
-) -> None:
+def test_sigterm_saves_where_it_is_and_resume_finishes(start: Callable[..., Command], repository: Path) -> None:
     command = start("srgan", "module.pretrain_steps=1", "trainer.val_every_steps=20")
     command.wait_for_step(20)
     command.process.terminate()
@@ -116,9 +114,7 @@ def test_sigint_to_all_processes_with_loader_workers(start: Callable[..., Comman
     assert "Traceback" not in output
 
 
-def test_sigkill_leaves_something_to_go_on_from(
-    start: Callable[..., Command], repository: Path, run_tiny: Any
-) -> None:
+def test_sigkill_leaves_something_to_go_on_from(start: Callable[..., Command], repository: Path, run_tiny: Any) -> None:
     command = start("edsr_baseline", "callbacks.checkpoints.every_steps=3", "trainer.val_every_steps=50")
     command.wait_for_step(50)
     time.sleep(0.3)

@@ -72,14 +72,3 @@ def test_leaves_the_checkpoint_alone():
 def test_unknown_criterion_is_refused():
     with pytest.raises(ValueError, match=r"l1 or mse, got criterion='l2'"):
         PerceptualLoss(layers={"conv1_1": 1.0}, criterion="l2", weights="random")
-
-
-def test_layers_of_weight_zero_are_left_out():
-    zeroed = PerceptualLoss(layers={"relu5_4": 0.0, "relu2_1": 1.0}, weights="random")
-    single = PerceptualLoss(layers={"relu2_1": 1.0}, weights="random")
-    sr, hr = torch.rand(2, 1, 3, 16, 16)
-
-    assert zeroed.features.layers == ("relu2_1",)
-    assert zeroed(sr, hr) == single(sr, hr) > 0
-    with pytest.raises(ValueError, match="layer"):
-        PerceptualLoss(layers={"relu5_4": 0.0}, weights="random")

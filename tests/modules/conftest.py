@@ -17,6 +17,7 @@ from sr_lightning.metrics.protocol import get_protocol
 from sr_lightning.modules.gan import GANModule
 from sr_lightning.modules.pixel import PixelModule
 from sr_lightning.modules.schedules import Constant
+from sr_lightning.modules.schedules import Constant
 
 Batch = dict[str, Tensor]
 
@@ -115,6 +116,7 @@ def gan() -> Callable[..., Any]:
             "pretrain_steps": 0,
             "pretrain_loss": WeightedSum(terms={"mse": MSELoss()}, weights={"mse": 1.0}),
             "pretrain_lr": 1e-2,
+            "pretrain_schedule": Constant(unit="steps", epoch_steps=1000, warmup=0),
             "adversarial": AdversarialLoss(kind="vanilla"),
             "adversarial_weight": 0.1,
             "adversarial_start": 0,
@@ -133,7 +135,10 @@ def batches() -> Callable[..., list[Batch]]:
     def make(count: int, *, size: int = 4) -> list[Batch]:
         generator = torch.Generator().manual_seed(3)
         return [
-            {"lr": torch.rand(size, 3, 8, 8, generator=generator), "hr": torch.rand(size, 3, 16, 16, generator=generator)}
+            {
+                "lr": torch.rand(size, 3, 8, 8, generator=generator),
+                "hr": torch.rand(size, 3, 16, 16, generator=generator),
+            }
             for _ in range(count)
         ]
 

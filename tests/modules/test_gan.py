@@ -23,7 +23,10 @@ def gradients(network: nn.Module) -> list[Tensor | None]:
 
 
 def same(first: list[Tensor | None], second: list[Tensor | None]) -> bool:
-    return all((a is None and b is None) or (a is not None and b is not None and torch.equal(a, b)) for a, b in zip(first, second, strict=True))
+    return all(
+        (a is None and b is None) or (a is not None and b is not None and torch.equal(a, b))
+        for a, b in zip(first, second, strict=True)
+    )
 
 
 class Watched(GANModule):
@@ -137,7 +140,9 @@ def test_two_micro_batches_equal_one_batch(gan: Callable[..., Any], fit: Any, ba
     rows, rows_of_parts = fit(whole, data).rows, fit(parts, halves).rows
     assert parts.step == whole.step == 4
     for network in ("network", "discriminator"):
-        for mine, theirs in zip(getattr(parts, network).parameters(), getattr(whole, network).parameters(), strict=True):
+        for mine, theirs in zip(
+            getattr(parts, network).parameters(), getattr(whole, network).parameters(), strict=True
+        ):
             torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-6)
     assert list(rows_of_parts) == list(rows) == [1, 2, 3, 4]
     for step, row in rows.items():
@@ -189,11 +194,12 @@ def test_first_phase_has_its_own_loss_and_rate_and_the_second_a_fresh_optimiser(
     }  # fmt: skip
 
 
-def test_the_second_phase_begins_a_fresh_schedule(gan: Callable[..., Any], fit: Any, batches: Any) -> None:
-    schedule = MultiStep(milestones=[2], gamma=0.1, unit="steps", epoch_steps=1, warmup=0)
-    records = fit(gan(schedule=schedule, pretrain_steps=3), batches(6))
+def test_each_phase_has_its_own_schedule(gan: Callable[..., Any], fit: Any, batches: Any) -> None:
+    first = MultiStep(milestones=[1], gamma=0.5, unit="steps", epoch_steps=1, warmup=0)
+    second = MultiStep(milestones=[2], gamma=0.1, unit="steps", epoch_steps=1, warmup=0)
+    records = fit(gan(pretrain_schedule=first, schedule=second, pretrain_steps=3), batches(6))
     rates = [row["train/learning_rate"] for row in records.rows.values()]
-    assert rates == pytest.approx([1e-2, 1e-2, 1e-3, 1e-3, 1e-3, 1e-4])
+    assert rates == pytest.approx([1e-2, 5e-3, 5e-3, 1e-3, 1e-3, 1e-4])
 
 
 def test_start_and_ramp_of_the_adversarial_weight(gan: Callable[..., Any], fit: Any, batches: Any) -> None:

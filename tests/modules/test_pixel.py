@@ -58,9 +58,7 @@ def test_gradient_clip_bounds_the_norm(pixel: Callable[..., Any], fit: Any, batc
     assert seen == pytest.approx([limit, limit], rel=1e-3)
 
 
-def test_terms_total_and_rate_are_logged_every_so_many_steps(
-    pixel: Callable[..., Any], fit: Any, batches: Any
-) -> None:
+def test_terms_total_and_rate_are_logged_every_so_many_steps(pixel: Callable[..., Any], fit: Any, batches: Any) -> None:
     loss = WeightedSum(terms={"l1": L1Loss(), "mse": MSELoss()}, weights={"l1": 1.0, "mse": 0.5})
     records = fit(pixel(loss=loss, log_every_steps=2), batches(5))
     assert list(records.rows) == [2, 4]
@@ -90,9 +88,7 @@ def test_a_network_for_luma_trains_on_y(
 
 
 @pytest.mark.slow
-def test_compile_leaves_keys_clean_and_validation_uncompiled(
-    pixel: Callable[..., Any], fit: Any, batches: Any
-) -> None:
+def test_compile_leaves_keys_clean_and_validation_uncompiled(pixel: Callable[..., Any], fit: Any, batches: Any) -> None:
     plain, compiled = pixel(), pixel(compile_step=True)
     assert list(compiled.state_dict()) == list(plain.state_dict())
     data = batches(2)

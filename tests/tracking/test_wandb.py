@@ -156,8 +156,6 @@ def test_the_environment_may_say_offline(run_tiny: Run, tmp_path: Path, monkeypa
     assert len(files(tmp_path / "run")) == 1
 
 
-def test_nothing_is_left_in_the_home_directory_but_wandbs_own_logs(
-    run_tiny: Run, tmp_path: Path, home: Path
-) -> None:
+def test_nothing_is_left_in_the_home_directory_but_wandbs_own_logs(run_tiny: Run, tmp_path: Path, home: Path) -> None:
     run_tiny("edsr_baseline", tmp_path / "run", *WANDB, "trainer.max_steps=2")
     assert all("logs" in path.parts for path in home.rglob("*") if path.is_file())
