@@ -29,7 +29,7 @@ def test_three_models_by_the_real_command_line(repository: Path, tiny_arguments:
     done = subprocess.run(
         [sys.executable, str(repository / "train.py"), "-m", "model=espcn,srcnn_915,srgan", *arguments],
         capture_output=True, text=True, timeout=240, check=False, cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "2"},
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     lines = re.findall(r"^step (\d)/3  val PSNR \d+\.\d\d dB \([+-]\d+\.\d\d on bicubic\)", done.stdout, re.MULTILINE)

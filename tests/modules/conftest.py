@@ -17,7 +17,6 @@ from sr_lightning.metrics.protocol import get_protocol
 from sr_lightning.modules.gan import GANModule
 from sr_lightning.modules.pixel import PixelModule
 from sr_lightning.modules.schedules import Constant
-from sr_lightning.modules.schedules import Constant
 
 Batch = dict[str, Tensor]
 

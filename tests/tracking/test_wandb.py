@@ -29,6 +29,9 @@ def records(path: Path) -> Iterator[Record]:
             position += block - position % block
             continue
         _, length, kind = struct.unpack("<IHB", content[position : position + 7])
+        if position + 7 + length > len(content):
+            # Still being written.
+            return
         entry = (b"" if kind in (1, 2) else entry) + content[position + 7 : position + 7 + length]
         position += 7 + length
         if kind in (1, 4):
