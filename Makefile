@@ -21,8 +21,8 @@ $(STAMP): requirements.lock bootstrap.lock pyproject.toml
 		{ echo "sr_lightning needs Python >= 3.11, $(PYTHON) is $$($(PYTHON) --version); say make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --require-hashes --no-deps -r requirements.lock
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m uv pip install --python $(BIN)/python --quiet --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
 install: $(STAMP)  ## create the virtual environment (VENV=.venv, PYTHON=python3)
@@ -49,9 +49,9 @@ format: $(STAMP)  ## put the code into the project's style
 	$(BIN)/ruff format .
 
 lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --no-annotate \
+	$(BIN)/python -m uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --no-annotate \
 		--quiet --output-file requirements.lock
-	echo uv | $(BIN)/uv pip compile - --universal --generate-hashes --no-header --no-annotate \
+	echo uv | $(BIN)/python -m uv pip compile - --universal --generate-hashes --no-header --no-annotate \
 		--quiet --output-file bootstrap.lock
 
 benchmark: $(STAMP)  ## time a training step against bare loops

@@ -1,5 +1,6 @@
 """`last.ckpt`, `best.ckpt` and `pretrain_end.ckpt`, written atomically and counted in the generator's steps."""
 
+import math
 import os
 import shutil
 from pathlib import Path
@@ -71,6 +72,8 @@ class Checkpoints(StepCallback, Checkpoint):
             return True
         value = float(trainer.callback_metrics[module.monitor.name])
         better = self.best is None or (value > self.best if module.monitor.larger_is_better else value < self.best)
+        # A NaN would stay the best for good: nothing is better than it.
+        better = better and math.isfinite(value)
         if better:
             self.best, self.best_step = value, module.step
         return better

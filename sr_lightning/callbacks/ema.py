@@ -20,7 +20,8 @@ class GeneratorEMA(StepCallback):
     optimiser's steps. Here both raw and averaged weights are in the checkpoint, so that a resumed run is exact.
 
     Args:
-        decay: share of the old average that stays at each step, in [0, 1).
+        decay: share of the old average that stays at each step, in [0, 1). The first keep less, (1 + n) / (10 + n)
+            after n (as TensorFlow's moving averages do), or a short run would end with random weights in it.
 
     Raises:
         ValueError: where the decay is outside [0, 1).
@@ -30,6 +31,7 @@ class GeneratorEMA(StepCallback):
         if not 0 <= decay < 1:
             raise ValueError(f"callbacks.ema.decay: expected a number in [0, 1), got {decay}.")
         self.decay = decay
+        self.updates = 0
         self.average: dict[str, Tensor] = {}
         self._raw: dict[str, Tensor] = {}
 
@@ -44,7 +46,9 @@ class GeneratorEMA(StepCallback):
         """Average."""
         state = _network_state(module)
         floats = [name for name, value in state.items() if value.is_floating_point()]
-        torch._foreach_lerp_([self.average[name] for name in floats], [state[name] for name in floats], 1 - self.decay)
+        kept = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        torch._foreach_lerp_([self.average[name] for name in floats], [state[name] for name in floats], 1 - kept)
         for name in state.keys() - set(floats):
             self.average[name].copy_(state[name])
 
@@ -58,6 +62,14 @@ class GeneratorEMA(StepCallback):
         """Put the raw weights back."""
         _copy_into(_network_state(pl_module), self._raw)
         self._raw = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how many steps the average has seen."""
+        return {"updates": self.updates}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it back."""
+        self.updates = state_dict["updates"]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the average beside the raw weights."""

@@ -46,7 +46,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "module.adversarial.kind": ("vanilla", "least_squares"),
     "scheduler.unit": ("steps", "epochs"),
     "trainer.precision": ("auto", "32-true", "32", "bf16-mixed", "16-mixed"),
-    "trainer.accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
+    "trainer.accelerator": ("auto", "cpu", "gpu", "cuda"),
     "trainer.strategy": ("auto", "ddp", "ddp_find_unused_parameters_true"),
     "device": ("auto", "cpu", "cuda", "mps"),
 }
@@ -169,7 +169,7 @@ def _check_key(override: Override, composer: Composer, chosen: Sequence[str]) ->
         # It may be a member that an experiment brings.
         valid |= set(_paths(composer.compose(chosen).tree))
     if key in valid:
-        if override.is_delete() and key.rpartition(".")[0] not in COLLECTIONS:
+        if override.is_delete() and (key.rpartition(".")[0] not in COLLECTIONS or key == "callbacks.checkpoints"):
             raise Refusal(f"the key '{key}' cannot be taken away ({_text(override)}); give it another value.")
         return
     raise Refusal(

@@ -36,7 +36,7 @@ def refuse_training(tree: Tree, choices: Mapping[str, Any]) -> None:
             f"protocol=y_chain scores networks of one channel, model={model} has model.channels=3; "
             "use protocol=rgb_to_y."
         )
-    if choices.get("module") == "gan":
+    if get(tree, "module.discriminator"):
         _check_gan(tree, hr_patch)
     elif get(tree, "trainer.gradient_clip_val") and get(tree, "module.gradient_clip"):
         raise Refusal("module.gradient_clip and trainer.gradient_clip_val are the same here; give one of them.")
@@ -105,6 +105,7 @@ def _check_data(tree: Tree, choices: Mapping[str, Any], hr_patch: int) -> None:
         check_folder_key(tree, "data.val_dir", min_side=whole_image)
         if get(tree, "data.test_dir"):
             check_folder_key(tree, "data.test_dir", min_side=whole_image)
+            _check_apart(tree)
     if not tree["eval"]:
         # Of the sets that nobody named, those that chose the weights are left out of the report.
         if Path(tree["data"]["root"]).expanduser().is_dir():
@@ -119,6 +120,15 @@ def _check_data(tree: Tree, choices: Mapping[str, Any], hr_patch: int) -> None:
                 f"data.val_dir: {val_dir} holds {evaluation_set.name}, which eval would report though it chose "
                 "best.ckpt; validate on other images, or leave it out of eval."
             )
+
+
+def _check_apart(tree: Tree) -> None:
+    val, test = (Path(get(tree, f"data.{part}_dir")).expanduser().resolve() for part in ("val", "test"))
+    if val.is_relative_to(test) or test.is_relative_to(val):
+        raise Refusal(
+            f"data.test_dir: expected images that did not choose best.ckpt, got {test}, which shares files with "
+            f"data.val_dir={val}."
+        )
 
 
 def _check_patch(tree: Tree, model: str, spec: Mapping[str, Any]) -> int:

@@ -33,6 +33,10 @@ EXAMPLES = (
 )
 
 
+# What `loss.<name>.weights` may be besides a path.
+SOURCES = ("imagenet", "random", "auto")
+
+
 def main() -> None:
     """Train with the arguments of this process."""
     launch(
@@ -132,7 +136,7 @@ def run(cfg: DictConfig) -> float | None:
             del cfg.loss[name]
     resolved = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
     assert isinstance(resolved, DictConfig)
-    _make_absolute(resolved)
+    make_absolute(resolved)
     from sr_lightning.engine.train import train
 
     try:
@@ -141,6 +145,9 @@ def run(cfg: DictConfig) -> float | None:
         if multirun:
             raise
         refuse(refusal)
+    if results["status"] == "interrupted":
+        # Of a sweep too: Hydra goes on with the next job after an error, and whoever sent the signal wants it to end.
+        sys.exit(results["exit_code"])
     if results["exit_code"] and multirun:
         raise RuntimeError(f"{run_dir}: {results['status']}: {results['error']}")
     if results["exit_code"]:
@@ -149,8 +156,15 @@ def run(cfg: DictConfig) -> float | None:
     return validation.get("psnr")
 
 
-def _make_absolute(cfg: DictConfig) -> None:
+def make_absolute(cfg: DictConfig) -> None:
     """Let paths start at the root, so that the run can be continued from any folder."""
-    for key in ("data.root", "data.train_dir", "data.val_dir", "data.test_dir", "paths.data", "paths.cache"):
-        if OmegaConf.select(cfg, key):
-            OmegaConf.update(cfg, key, str(Path(OmegaConf.select(cfg, key)).expanduser().absolute()))
+    terms = [
+        f"{loss}.{name}" for loss in ("loss", "module.pretrain_loss") for name in OmegaConf.select(cfg, loss) or {}
+    ]
+    for key in (
+        "data.root", "data.train_dir", "data.val_dir", "data.test_dir", "paths.data", "paths.cache",
+        *(f"{term}.weights" for term in terms),
+    ):  # fmt: skip
+        value = OmegaConf.select(cfg, key)
+        if value and not (key.endswith(".weights") and value in SOURCES):
+            OmegaConf.update(cfg, key, str(Path(value).expanduser().absolute()))

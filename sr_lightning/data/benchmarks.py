@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sr_lightning.data.scan import EXTENSIONS, DataError
+from PIL import Image
+
+from sr_lightning.data.scan import EXTENSIONS, DataError, list_images
 from sr_lightning.refusal import nearest
 
 # Side of SSIM's window: what must be left of an image once its border is cut.
@@ -40,9 +42,26 @@ class EvaluationSet:
 
 
 def reportable(sets: Sequence[EvaluationSet], *, chosen_on: Path) -> list[EvaluationSet]:
-    """Return the sets without those that lie in a folder of validation images: they have chosen the weights."""
+    """Return the sets without those that lie in a folder of validation images: they have chosen the weights.
+
+    A set is also known by its file names and sizes, whatever their format: BSDS300's test images are BSD100.
+    """
     folder = chosen_on.expanduser().resolve()
-    return [each for each in sets if not any(path.resolve().is_relative_to(folder) for path in each.hr)]
+    names = {path.stem: path for path in list_images(folder)} if folder.is_dir() else {}
+    return [
+        each
+        for each in sets
+        if not any(path.resolve().is_relative_to(folder) for path in each.hr)
+        and sum(path.stem in names and _size(path) == _size(names[path.stem]) for path in each.hr) * 2 <= len(each.hr)
+    ]
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except OSError:
+        return None
 
 
 def find_sets(root: Path, *, scale: int, names: str | Sequence[str] | None) -> list[EvaluationSet]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sr_lightning.data.patches import GlobalBatchSampler, PatchDataset
+from sr_lightning.data.scan import DataError
 from sr_lightning.data.store import Degradation, Store
 from sr_lightning.functional.geometry import dihedral_batch
 from sr_lightning.functional.quantize import from_uint8
@@ -121,7 +122,7 @@ class SRDataModule(LightningDataModule):
         """Batches without end, from the step that the trainer's module has reached.
 
         Raises:
-            ValueError: the batch size cannot be divided by devices and accumulation.
+            DataError: the batch size cannot be divided by devices and accumulation.
         """
         assert self.train_store is not None, "setup() comes before the loaders"
         rank, world_size, cuda, step = 0, 1, False, 0
@@ -132,7 +133,7 @@ class SRDataModule(LightningDataModule):
             step = module.step
         micro_batch, rest = divmod(self.batch_size, world_size * self.accumulate)
         if rest:
-            raise ValueError(
+            raise DataError(
                 f"expected data.batch_size to be a multiple of devices x accumulated batches = "
                 f"{world_size} x {self.accumulate}, got {self.batch_size}."
             )
@@ -201,7 +202,7 @@ class SRDataModule(LightningDataModule):
         rank, world_size = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         if len(store) < world_size:
             # Lightning skips the loop on a rank without images, and the others would wait for it for ever.
-            raise ValueError(
+            raise DataError(
                 f"expected at least one image per device, got {len(store)} images for {world_size} devices: "
                 f"{', '.join(store.names)}; use fewer devices or more images."
             )

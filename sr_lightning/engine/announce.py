@@ -1,6 +1,6 @@
 """What a run tells a person at its beginning and its end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,15 @@ def beginning(title: str, results: Mapping[str, Any], *, images: tuple[int, int]
         highlight=False,
         soft_wrap=True,
     )
+
+
+def left_out(skipped: Sequence[tuple[Any, str]]) -> None:
+    """Say that images were left out, and why the first was; `train.log` names all."""
+    if skipped:
+        path, reason = skipped[0]
+        rich.get_console().print(
+            f"[yellow]{len(skipped)} images left out[/], such as {path}: {reason} (train.log names all)", soft_wrap=True
+        )
 
 
 def demonstration() -> None:

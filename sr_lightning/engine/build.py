@@ -66,7 +66,7 @@ def build_module(config: Node, *, network: nn.Module, precision: str) -> SuperRe
         "gradient_clip": module.pop("gradient_clip"),
         "accumulate": module.pop("accumulate"),
     }
-    if config["names"]["module"] != "gan":
+    if "discriminator" not in module:
         return _instantiate(module, key="module", kind=SuperResolution, **settings)
     if lpips_backbone_path() is not None:
         settings["lpips"] = Lpips()

@@ -7,12 +7,13 @@ import torch
 
 
 def resolve_accelerator(name: str) -> str:
-    """Return `cpu`, `cuda` or `mps` for Lightning's `auto` and `gpu`; other names as they are."""
+    """Return `cpu` or `cuda` for Lightning's `auto` and `gpu`.
+
+    Apple's MPS is not among them yet: validation scores in float64, which it does not have.
+    """
     if name not in ("auto", "gpu"):
         return name
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def device_name(accelerator: str) -> str:
@@ -31,7 +32,8 @@ def resolve_strategy(name: str, *, devices: Any, num_nodes: int, gan: bool) -> s
         num_nodes: machines.
         gan: whether two networks are trained by turns.
     """
-    several = devices not in (1, "1", [0]) or num_nodes > 1
+    single = devices in (1, "1") or (isinstance(devices, list) and len(devices) == 1)
+    several = not single or num_nodes > 1
     if name == "auto" and several:
         name = "ddp"
     # In each backward pass of a GAN one of the two networks has no part.

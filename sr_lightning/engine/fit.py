@@ -46,9 +46,10 @@ def fit(
         step: what `last.ckpt` stands at, to go on from there; 0 for a new run.
         results: `results.json`.
     """
-    checkpoints = Checkpoints(
-        folder=run_dir / "checkpoints", every_steps=config["callbacks"]["checkpoints"]["every_steps"]
+    checkpoints = build_callback(
+        config["callbacks"]["checkpoints"], name="checkpoints", available={"folder": run_dir / "checkpoints"}
     )
+    assert isinstance(checkpoints, Checkpoints)
     trainer = _trainer(
         config,
         module=module,

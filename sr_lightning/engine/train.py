@@ -152,7 +152,7 @@ class Run:
         precision = resolve_precision(config["trainer"]["precision"], accelerator)
         network = build_network(config["model"])
         module = build_module(config, network=network, precision=precision)
-        features = _features(module)
+        features = _features(module, patch=self._hr_patch())
         module.description["features"] = features
         datamodule = build_datamodule(config)
         if self.rank == 0:
@@ -170,6 +170,10 @@ class Run:
         if self.rank == 0:
             self._evaluate([*sets, validation_set(datamodule)], torch.device(accelerator))
 
+    def _hr_patch(self) -> int:
+        data = self.config["data"]
+        return int(data["hr_patch"] or data["lr_patch"] * self.scale)
+
     def _fit(self, module: SuperResolution, datamodule: SRDataModule, *, accelerator: str, step: int) -> None:
         config = self.config
         assert datamodule.train_store is not None
@@ -178,6 +182,7 @@ class Run:
         if self.rank == 0:
             images = len(datamodule.train_store), len(datamodule.val_store)
             announce.beginning(self.title, self.results.content, images=images, run_dir=self.run_dir)
+            announce.left_out([*datamodule.train_store.skipped, *datamodule.val_store.skipped])
             if config["data"]["demonstration"]:
                 announce.demonstration()
             announce.random_features(self.results.content["features"])
@@ -264,11 +269,15 @@ def _keep_log(path: Path | None) -> logging.Handler:
     return handler
 
 
-def _features(module: SuperResolution) -> dict[str, str]:
-    """Return where the perceptual features of each loss term come from."""
+def _features(module: SuperResolution, *, patch: int) -> dict[str, str]:
+    """Return where the perceptual features of each loss term come from; patches too small for them are refused."""
     found = {}
     for loss in (module.loss, getattr(module, "pretrain_loss", None)):
         for name, term in loss.terms.items() if loss is not None else ():
             if isinstance(term, PerceptualLoss):
                 found[name] = term.source
+                try:
+                    term.features.check_size(patch, patch)
+                except ValueError as error:
+                    raise Refusal(f"loss.{name}: {error}") from error
     return found

@@ -115,7 +115,7 @@ class SuperResolution(LightningModule):
 
     def train_forward(self, lr: Tensor) -> Tensor:
         """Run the network, compiled where that was asked for."""
-        return self._train_forward[0](lr)
+        return self._train_forward[0](marked_channels_last(lr))
 
     def own_channels(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return `lr` and `hr` of a batch as the network takes them: Y for a network of one channel."""
@@ -131,7 +131,11 @@ class SuperResolution(LightningModule):
     def validation_step(self, batch: Mapping[str, Any], batch_idx: int) -> dict[str, Tensor]:
         """Score one whole image, in float32; returns the images in [0, 1] for the panels."""
         pair = prepare(batch["hr"], batch["lr"], protocol=self.protocol, scale=self.scale)
-        with torch.autocast(self.device.type, enabled=False):
+        # cuDNN's own default is TF32, which has the ten bits of float16.
+        with (
+            torch.autocast(self.device.type, enabled=False),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
             lr = pair.lr.float()
             sr = self.network(lr) if lr.shape[1] == 1 else self(lr)
             self.scores.update(score(sr, pair.hr, protocol=self.protocol, scale=self.scale))
@@ -195,6 +199,18 @@ def channels_last(network: nn.Module) -> nn.Module:
         if tensor.ndim == 4 and tensor.shape[1] > 1 and tensor.shape[2:].numel() > 1:
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
     return network
+
+
+def marked_channels_last(images: Tensor) -> Tensor:
+    """Give images (N, C, H, W) of one channel the strides by which kernels know channels_last; others pass.
+
+    Such memory is the same in either layout, and PyTorch takes it for the slow one: neither the image nor the first
+    convolution's weight would then say otherwise, and ESPCN's step takes 1.4 times as long.
+    """
+    if images.shape[1] > 1:
+        return images
+    height, width = images.shape[2:]
+    return images.contiguous().as_strided(images.shape, (height * width, 1, width, 1))
 
 
 def parameters_with_gradient(module: nn.Module) -> Iterable[nn.Parameter]:

@@ -109,7 +109,7 @@ class VGGFeatures(nn.Module):
         Raises:
             ValueError: The images are smaller than the poolings allow.
         """
-        self._check_size(images)
+        self.check_size(*images.shape[-2:])
         images = images.expand(-1, 3, -1, -1)
         if self._blue_first:
             images = images.flip(-3)
@@ -124,8 +124,12 @@ class VGGFeatures(nn.Module):
         """Stays in evaluation mode, whatever the owner does."""
         return super().train(False)
 
-    def _check_size(self, images: Tensor) -> None:
-        height, width = images.shape[-2:]
+    def check_size(self, height: int, width: int) -> None:
+        """Refuse images that are gone before the deepest layer.
+
+        Raises:
+            ValueError: the images are too small.
+        """
         smallest = 2 ** sum(isinstance(stage, nn.MaxPool2d) for stage in self.stages)
         if min(height, width) < smallest:
             raise ValueError(

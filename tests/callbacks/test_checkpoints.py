@@ -36,6 +36,14 @@ def test_best_is_chosen_by_psnr(run_tiny: Run, tmp_path: Path, monkeypatch: pyte
     assert step_of(tmp_path / "run", "last") == 6
 
 
+def test_a_score_that_is_no_number_is_never_the_best(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned_psnr(monkeypatch, float("nan"), 25.0, float("nan"))
+    results = run_tiny("edsr_baseline", tmp_path / "run", "trainer.max_steps=6")
+    assert results["best_step"] == step_of(tmp_path / "run", "best") == 4
+
+
 def test_a_resumed_run_remembers_the_best(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planned_psnr(monkeypatch, 25.0, 24.0)
     run_tiny("edsr_baseline", tmp_path / "run", "trainer.max_steps=2")

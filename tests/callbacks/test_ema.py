@@ -11,7 +11,8 @@ from sr_lightning.callbacks.steps import StepCallback
 from sr_lightning.modules.base import SuperResolution
 
 Run = Callable[..., dict[str, Any]]
-DECAY = 0.75
+# Between the first two steps of the warm-up (1/10, 2/11), so that both its branches are seen.
+DECAY = 0.15
 
 
 def load(folder: Path, name: str = "last") -> dict[str, Any]:
@@ -48,9 +49,10 @@ def test_average_equals_a_hand_loop(
     )
     assert len(states) == 5
     average = states[0]
-    for state in states[1:]:
+    for done, state in enumerate(states[1:]):
+        kept = min(DECAY, (1 + done) / (10 + done))
         average = {
-            name: DECAY * average[name] + (1 - DECAY) * value if value.is_floating_point() else value
+            name: kept * average[name] + (1 - kept) * value if value.is_floating_point() else value
             for name, value in state.items()
         }
     content = load(tmp_path / "run")
@@ -83,7 +85,8 @@ def test_validation_sees_the_average_and_training_the_raw_weights(
         "trainer.max_steps=3", "trainer.val_every_steps=2",
     )  # fmt: skip
     start, after_1, after_2 = seen["train"]
-    average = 0.5 * (0.5 * start + 0.5 * after_1) + 0.5 * after_2
+    # The first steps keep (1 + n) / (10 + n) of the average.
+    average = 2 / 11 * (0.1 * start + 0.9 * after_1) + 9 / 11 * after_2
     # Three images are validated at step 2; step 3 trains from the raw weights, as the run without EMA does.
     torch.testing.assert_close(seen["val"][0], average)
     run_tiny(

@@ -93,13 +93,15 @@ def test_evaluation_sets_are_looked_for_before_the_training(refusal, command, ph
 
 def test_a_set_that_chooses_the_best_weights_is_not_reported(refusal, command, photos, tmp_path):
     train, hr = photos("train"), photos("sets/Set5/HR")
-    photos("sets/Set14/HR")
+    photos("sets/Set14/HR", "c.png")
     arguments = (FOLDER, f"data.train_dir={train}", f"data.val_dir={hr}", f"data.root={tmp_path / 'sets'}")
     assert "holds Set5, which eval would report though it chose best.ckpt" in refusal(*arguments, "eval=[set5,set14]")
     # Sets that nobody named are left out without a word.
     assert not command("train", *arguments).error
     assert not command("train", *arguments, "eval=[set14]").error
     assert not command("train", *arguments, "eval=[]").error
+    again = f"data.test_dir={hr}"
+    assert "data.test_dir: expected images that did not choose best.ckpt" in refusal(*arguments, again)
 
 
 STRANGE = [

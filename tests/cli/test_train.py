@@ -10,6 +10,9 @@ import torch
 from omegaconf import OmegaConf
 
 from sr_lightning.cli.compose import Composer
+from sr_lightning.cli.train import make_absolute
+from sr_lightning.engine.build import build_module, build_network
+from sr_lightning.modules.gan import GANModule
 
 NET = """
 from torch import nn
@@ -116,6 +119,31 @@ def test_help_and_refusals_import_nothing_heavy(repository, tmp_path, command_na
     assert "HEAVY []" in done.stdout
     assert done.returncode == (0 if argument == "--help" else 1), done.stderr
     assert not any(tmp_path.iterdir()), "a refusal leaves nothing behind"
+
+
+def test_a_users_own_gan_is_a_gan(command, refusal, tmp_path):
+    """What makes a GAN is its discriminator, not the name of its yaml."""
+    folder = tmp_path / "conf" / "module"
+    folder.mkdir(parents=True)
+    (folder / "least_squares.yaml").write_text("defaults: [gan, _self_]\nadversarial:\n  kind: least_squares\n")
+    own = ("--config-dir", str(tmp_path / "conf"), "module=least_squares")
+    tree = command("train", *own, "trainer.max_steps=4", "model.width=4", "model.depth=1").tree
+    assert tree["module"]["adversarial"]["kind"] == "least_squares"
+    assert "module.gradient_clip" in refusal(*own, "trainer.gradient_clip_val=1")
+    module = build_module(tree, network=build_network(tree["model"]), precision="32-true")
+    assert isinstance(module, GANModule)
+    assert module.adversarial.kind == "least_squares"
+
+
+def test_paths_in_the_configuration_of_a_run_are_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    overrides = ["model=srgan", "data.root=sets", "loss.perceptual.weights=vgg.pth", "paths.cache=cache"]
+    cfg = OmegaConf.create(Composer("train").compose(overrides).tree)
+    make_absolute(cfg)
+    assert (cfg.data.root, cfg.loss.perceptual.weights) == (str(tmp_path / "sets"), str(tmp_path / "vgg.pth"))
+    cfg.loss.perceptual.weights = "auto"
+    make_absolute(cfg)
+    assert cfg.loss.perceptual.weights == "auto"
 
 
 def test_a_users_own_network_from_a_foreign_folder(tmp_path):

@@ -12,13 +12,18 @@ def _config(root: Path, **data: object) -> dict[str, object]:
 
 
 def test_what_chose_the_weights_is_not_reported(tmp_path: Path) -> None:
-    for name in ("Set5", "Set14"):
+    for name, side in (("Set5", 24), ("Set14", 28)):
         folder = tmp_path / name / "HR"
         folder.mkdir(parents=True)
-        Image.fromarray(np.zeros((24, 24, 3), np.uint8)).save(folder / "a.png")
+        Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(folder / "a.png")
     names = [each.name for each in reported_sets(_config(tmp_path, val_dir=str(tmp_path / "Set5" / "HR")))]
     assert names == ["Set14"]
     assert [each.name for each in reported_sets(_config(tmp_path))] == ["Set5", "Set14"]
+    # The same photograph under another roof and in another format.
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Image.fromarray(np.zeros((28, 28, 3), np.uint8)).save(elsewhere / "a.jpg")
+    assert [each.name for each in reported_sets(_config(tmp_path, val_dir=str(elsewhere)))] == ["Set5"]
     assert [each.name for each in reported_sets(_config(tmp_path) | {"eval": ["set14"]})] == ["Set14"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from sr_lightning.engine import announce
 from sr_lightning.refusal import Refusal
 
 Run = Callable[..., dict[str, Any]]
@@ -301,3 +302,18 @@ def test_random_features_are_said_loudly_and_reported(
     assert checkpoint(tmp_path / "run")["sr_lightning"]["features"] == {"perceptual": "random"}
     # The features are no part of a checkpoint.
     assert {name.split(".")[0] for name in checkpoint(tmp_path / "run")["state_dict"]} == {"network"}
+
+
+def test_patches_too_small_for_the_features_are_refused(run_tiny: Run, tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=r"loss\.perceptual: VGG features at conv5_4 need images of at least 16x16"):
+        run_tiny(
+            "edsr_baseline", tmp_path / "run", "loss=perceptual", "loss.perceptual.weights=random", "data.hr_patch=8"
+        )
+
+
+def test_images_left_out_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    announce.left_out([(tmp_path / "a.png", "is damaged"), (tmp_path / "b.png", "is too small")])
+    announce.left_out([])
+    assert capsys.readouterr().out.splitlines() == [
+        f"2 images left out, such as {tmp_path / 'a.png'}: is damaged (train.log names all)"
+    ]

@@ -180,3 +180,18 @@ def test_a_signal_at_a_validated_step_waits_for_the_validation(
     # It was the last: what is left is the final table.
     results = run_tiny("edsr_baseline", tmp_path / "run", f"resume={tmp_path / 'run'}")
     assert (results["status"], results["steps"], results["validation"]["images"]) == ("finished", 4, 3)
+
+
+def test_a_signal_ends_the_whole_sweep(repository: Path, tiny_arguments: Arguments, tmp_path: Path) -> None:
+    """Hydra goes on with the next job after an error; whoever sent the signal wants the sweep to end."""
+    arguments = tiny_arguments("edsr_baseline", "trainer.max_steps=100000", "seed=1,2", f"hydra.sweep.dir={tmp_path}")
+    command = Command(repository, tmp_path, ["-m", *arguments, "hydra.sweep.subdir=job_${seed}"])
+    try:
+        command.wait_for_step(2)
+        command.process.terminate()
+        code, _ = command.end()
+    finally:
+        command.process.kill()
+    assert code == 143
+    assert read(tmp_path / "job_1")["status"] == "interrupted"
+    assert not (tmp_path / "job_2").exists()

@@ -10,7 +10,7 @@ import torch
 from sr_lightning.functional.color import rgb_to_y
 from sr_lightning.functional.quantize import from_uint8
 from sr_lightning.metrics.protocol import get_protocol, score
-from sr_lightning.modules.base import channels_last
+from sr_lightning.modules.base import channels_last, marked_channels_last
 
 
 @pytest.fixture
@@ -33,6 +33,17 @@ def validate(module: Any, images: list[dict[str, Any]], **arguments: Any) -> dic
     )
     trainer.validate(module, torch.utils.data.DataLoader(images, batch_size=None), verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def test_a_network_of_one_channel_computes_in_channels_last() -> None:
+    images = torch.rand(2, 1, 4, 6)
+    marked = marked_channels_last(images)
+    assert marked.stride() == (24, 1, 6, 1)
+    assert torch.equal(marked, images)
+    network = channels_last(torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.Conv2d(8, 8, 3)))
+    assert network[0](marked).stride()[1] == 1
+    colour = torch.rand(2, 3, 4, 6)
+    assert marked_channels_last(colour) is colour
 
 
 def test_validation_is_the_mean_over_images(pixel: Callable[..., Any], images: list[dict[str, Any]]) -> None:
