@@ -22,14 +22,18 @@ def upscale_file(upscaler: Upscaler, source: Path, target: Path) -> None:
     try:
         with Image.open(source) as image:
             result = upscaler(image)
+            # Without its profile a Display P3 or Adobe RGB photograph would change colour. CMYK's does not fit RGB.
+            profile = None if image.mode == "CMYK" else image.info.get("icc_profile")
     except Exception as error:  # Pillow's plugins raise many types for damaged files
         raise Refusal(f"{source} cannot be upscaled: {error}") from error
     partial = target.with_name(f".{target.name}.part{target.suffix}")
     # 95 is the highest quality Pillow recommends; the default of 75 would undo the network's work.
-    quality: dict[str, Any] = {"quality": 95} if target.suffix.lower() in (".jpg", ".jpeg", ".webp") else {}
+    options: dict[str, Any] = {"quality": 95} if target.suffix.lower() in (".jpg", ".jpeg", ".webp") else {}
+    if profile:
+        options["icc_profile"] = profile
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        result.save(partial, **quality)
+        result.save(partial, **options)
         os.replace(partial, target)  # noqa: PTH105 - the name says that it is atomic
     except (OSError, ValueError) as error:
         with suppress(OSError):

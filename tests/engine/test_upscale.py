@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 import sr_lightning
 from sr_lightning.engine.upscale import run_with_progress, upscale_file
@@ -85,3 +85,17 @@ def test_unwritable_folder_is_refused(save, tmp_path, rgb_checkpoint):
     (tmp_path / "file").write_text("")
     with pytest.raises(Refusal, match="cannot be written"):
         run_with_progress(rgb_checkpoint, [(save("a.png"), tmp_path / "file" / "b.png")], device="cpu")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_colour_profile_is_kept(tmp_path, rgb_checkpoint, suffix):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    source, target = tmp_path / "a.png", tmp_path / f"b{suffix}"
+    Image.new("RGB", (12, 12), (200, 30, 30)).save(source, icc_profile=profile)
+    upscale_file(sr_lightning.load(rgb_checkpoint), source, target)
+    with Image.open(target) as image:
+        assert image.info["icc_profile"] == profile
+    Image.new("CMYK", (12, 12)).save(tmp_path / "c.tif", icc_profile=profile)
+    upscale_file(sr_lightning.load(rgb_checkpoint), tmp_path / "c.tif", tmp_path / f"d{suffix}")
+    with Image.open(tmp_path / f"d{suffix}") as image:
+        assert "icc_profile" not in image.info
