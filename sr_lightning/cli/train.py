@@ -15,7 +15,7 @@ from sr_lightning.cli.refuse import refuse_other_run, refuse_training
 from sr_lightning.refusal import Refusal
 
 EXAMPLES = (
-    ("python train.py experiment=quickstart", "three minutes on a laptop to a network that beats bicubic"),
+    ("python train.py experiment=quickstart", "two minutes on two cores to a network that beats bicubic"),
     ("python train.py model=srgan scale=4", "SRGAN with its own loss, patch and optimiser"),
     (
         "python train.py model=edsr_baseline scale=2 data=folder data.train_dir=DIR data.val_dir=DIR",
