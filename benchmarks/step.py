@@ -48,8 +48,10 @@ from sr_lightning.tracking.csv import CSVLogger
 
 SCALE = 4
 # Steps of one round: enough of the small network to time, few of the large one.
-STEPS = {"edsr_baseline": 3, "espcn": 30}
-STEPS_OF_PEERS = {"edsr_baseline": 1, "espcn": 4}
+STEPS = {"edsr_baseline": 3, "espcn": 100}
+STEPS_OF_PEERS = {"edsr_baseline": 1, "espcn": 1}
+# Steps of (a) and (b) before the clock starts in each round: what ran before has filled the caches with its own.
+WARM = 5
 
 Step = Callable[[], None]
 
@@ -116,19 +118,22 @@ class Interleave(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._done += 1
+        if self._done == 0:
+            self._started = time.perf_counter()
         if self._done < self.steps:
             return
         mine = (time.perf_counter() - self._started) / self.steps
         times = {"a": mine}
         for key, (step, count) in self.others.items():
+            if key == "b":
+                seconds_per_step(step, min(WARM, count))
             times[key] = seconds_per_step(step, count)
         # The first round warms all of them up and does not count.
         if self._warm:
             for key, value in times.items():
                 self.seconds[key].append(value)
-        self._warm, self._done = True, 0
+        self._warm, self._done = True, -min(WARM, self.steps)
         trainer.should_stop = len(self.seconds["a"]) == self.rounds
-        self._started = time.perf_counter()
 
 
 def seconds_per_step(step: Step, count: int) -> float:
