@@ -15,9 +15,8 @@ from torch.utils.data import Dataset, Sampler
 
 from sr_lightning.data.scan import DataError
 from sr_lightning.data.store import Store
+from sr_lightning.functional.draws import splitmix64
 
-_GOLDEN = 0x9E3779B97F4A7C15
-_MASK = (1 << 64) - 1
 _DRAWS = 4  # random numbers per sample: image, top, left, dihedral
 
 
@@ -28,18 +27,6 @@ class PatchPlan(NamedTuple):
     top: NDArray[np.int64]  # in LR pixels, as `left`
     left: NDArray[np.int64]
     dihedral: NDArray[np.int64]  # 0..7, see `functional.geometry.dihedral`
-
-
-def splitmix64(state: int, positions: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Random numbers of the SplitMix64 stream from `state` at any positions, without those before.
-
-    Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014; position 0 is
-    the first number that the published generator gives.
-    """
-    z = np.uint64(state & _MASK) + (positions + np.uint64(1)) * np.uint64(_GOLDEN)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
 
 
 def plan_patches(samples: Sequence[int], *, seed: int, lr_sizes: NDArray[np.int64], lr_patch: int) -> PatchPlan:

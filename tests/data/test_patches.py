@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from sr_lightning.data.patches import GlobalBatchSampler, PatchDataset, plan_patches, splitmix64
+from sr_lightning.data.patches import GlobalBatchSampler, PatchDataset, plan_patches
 from sr_lightning.data.scan import DataError, list_images
 from sr_lightning.data.store import Store
+from sr_lightning.functional.draws import splitmix64
 
 SIZES = np.array([[24, 40], [31, 24], [50, 50]])
 
