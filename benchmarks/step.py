@@ -39,8 +39,8 @@ from sr_lightning.cli.compose import Composer
 from sr_lightning.data.datamodule import SRDataModule
 from sr_lightning.data.image import read_rgb
 from sr_lightning.data.sample import sample_images
-from sr_lightning.degradations.bicubic import Bicubic
 from sr_lightning.engine.build import build_module, build_network
+from sr_lightning.engine.images import build_datamodule
 from sr_lightning.engine.precision import resolve_precision
 from sr_lightning.functional.color import rgb_to_y
 from sr_lightning.functional.resize import downscale_uint8
@@ -172,21 +172,7 @@ def run_ours(config: dict[str, Any], precision: str, timed: Interleave, folder: 
 
 
 def data(config: dict[str, Any]) -> SRDataModule:
-    images = sample_images()
-    settings = config["data"]
-    return SRDataModule(
-        train_images=images["train"],
-        val_images=images["val"],
-        test_images=[],
-        scale=SCALE,
-        degradation=Bicubic(scale=SCALE),
-        hr_patch=settings["hr_patch"],
-        lr_patch=settings["lr_patch"],
-        batch_size=settings["batch_size"],
-        num_workers=0,
-        seed=0,
-        cache_dir=Path(config["paths"]["cache"]),
-    )
+    return build_datamodule({**config, "seed": 0})
 
 
 def bare_step(config: dict[str, Any], precision: str) -> Step:

@@ -1,4 +1,4 @@
-"""The console command: `sr-lightning train|evaluate|upscale ...`, also `python -m sr_lightning ...`."""
+"""The console command: `sr-lightning COMMAND key=value ...`, also `python -m sr_lightning ...`."""
 
 import sys
 from importlib import import_module
@@ -6,6 +6,8 @@ from importlib import import_module
 from sr_lightning.refusal import nearest
 
 COMMANDS = {
+    "prepare": "fetch, check and decode the images of a training",
+    "preview": "show the pairs of LR and HR that a training begins with",
     "train": "train a super-resolution network",
     "evaluate": "score a checkpoint, bicubic, or a folder of images",
     "upscale": "upscale an image or a folder with a trained network",

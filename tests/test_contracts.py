@@ -13,6 +13,7 @@ from sr_lightning.cli.check import compose_checked
 from sr_lightning.cli.compose import Composed, Composer
 from sr_lightning.cli.refuse import refuse_training
 from sr_lightning.engine import build
+from sr_lightning.metrics.protocol import PROTOCOLS
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
@@ -63,7 +64,7 @@ def test_model_states_its_facts(model):
     assert all(isinstance(scale, int) for scale in facts["scales"])
     assert facts["min_size"] >= facts["multiple"] >= 1
     for protocol, scales in facts["published"].items():
-        assert protocol in ("rgb_to_y", "y_chain", "y_float", "rgb")
+        assert protocol in PROTOCOLS
         for scale, sets in scales.items():
             assert int(scale.removeprefix("x")) in facts["scales"]
             for psnr, ssim in sets.values():
@@ -244,8 +245,8 @@ def test_degradation_makes_uint8_of_the_right_size(name, scale):
 )
 def test_choice_composes_and_is_trainable(group, name, tmp_path):
     composed = compose(f"{group}={name}")
-    if (group, name) == ("data", "folder"):
-        return  # needs folders of one's own: tests/cli/test_refuse.py
+    if group == "data" and name != "sample":
+        return  # needs images that are not here: tests/cli/test_refuse.py, tests/data/test_sets.py
     refuse_training(composed.tree, composed.choices)
 
 
@@ -253,7 +254,11 @@ def test_choice_composes_and_is_trainable(group, name, tmp_path):
 def test_experiment_composes_and_fits_together(name):
     tree = dict(compose(f"experiment={name}").tree)
     if not tree["data"]["demonstration"]:
-        tree["data"] = {**tree["data"], "demonstration": True}  # a paper's photographs are not here
+        tree["data"] = {
+            **compose("data=sample").tree["data"],
+            **{key: tree["data"][key] for key in ("hr_patch", "lr_patch")},
+        }  # a paper's photographs are not here
+        tree["names"] = {**tree["names"], "data": "sample"}
     refuse_training(tree, {**tree["names"]})
     text = (CONF / "experiment" / f"{name}.yaml").read_text()
     assert f"experiment={name}" in text, "an experiment begins with the command that runs it"

@@ -14,16 +14,20 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
 from sr_lightning.cli.check import compose_checked, get
-from sr_lightning.cli.compose import Composer, Tree, cells, conf_dir
+from sr_lightning.cli.compose import Composer, Tree, cells
 from sr_lightning.refusal import Refusal, nearest
+from sr_lightning.yamls import conf_dir
 
 Check = Callable[[Tree, dict[str, Any]], None]
 Task = Callable[[DictConfig], Any]
 
 PATH_KEYS = (
     "checkpoint", "input", "output", "images", "save", "resume", "data.root", "data.train_dir", "data.val_dir",
-    "data.test_dir", "paths.data", "paths.runs", "paths.cache", "hydra.run.dir",
+    "data.test_dir", "data.lr_dir", "data.val_lr_dir", "pairs", "paths.data", "paths.runs", "paths.cache",
+    "hydra.run.dir",
 )  # fmt: skip
+# Groups that other yamls pull in; nobody chooses among them on a command line.
+HIDDEN_GROUPS = ("recipe", "local", "loading", "command")
 # Flags of Hydra's that would run something else than what was checked.
 REFUSED_FLAGS = {
     "--config-path": "--config-dir",
@@ -39,13 +43,15 @@ class Command:
     """One command of the program.
 
     Attributes:
-        name: its name, and that of its primary yaml.
+        name: its name.
         summary: what it does, in a sentence.
         examples: command lines that show it, each with what it does.
         task: what to do with the composed configuration.
         check: refuses what the task could not do, from the composed tree and the choices of its groups.
         rewrite: turns the arguments into those that Hydra gets.
         sweeps: whether `-m` makes sense.
+        config_name: its primary yaml, named like the command where that is None. `train` for commands that take the
+            arguments of a training; their own keys and their values for Hydra then stand in `conf/command/<name>.yaml`.
     """
 
     name: str
@@ -55,6 +61,18 @@ class Command:
     check: Check
     rewrite: Callable[[list[str]], "Rewritten"] | None = None
     sweeps: bool = False
+    config_name: str | None = None
+
+    @property
+    def primary(self) -> str:
+        """The name of its primary yaml."""
+        return self.config_name or self.name
+
+    @property
+    def own_yaml(self) -> Path:
+        """The yaml whose keys are this command's own."""
+        borrowed = f"command/{self.name}" if self.config_name else self.name
+        return conf_dir() / f"{borrowed}.yaml"
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,8 @@ def launch(command: Command) -> None:
             print(help_text(command, _composer(command, arguments, None)))
             return
         texts = arguments.overrides if arguments.multirun else [quote_path(text) for text in arguments.overrides]
+        if command.config_name:
+            texts = [*texts, f"command={command.name}"]
         rewritten = command.rewrite(texts) if command.rewrite else Rewritten(texts)
         if _runs(arguments):
             _check_cells(command, arguments, rewritten)
@@ -111,9 +131,10 @@ def help_text(command: Command, composer: Composer) -> str:
     lines = [f"{command.name}: {command.summary}", "", "Examples"]
     for line, meaning in command.examples:
         lines += [f"  {line}", f"      {meaning}"]
-    groups = {name: choices for name, choices in composer.groups.items() if name not in ("recipe", "local")}
-    tree = composer.compose([]).tree if command.sweeps else {}
-    if command.sweeps:
+    groups = {name: choices for name, choices in composer.groups.items() if name not in HIDDEN_GROUPS}
+    trains = command.primary == "train"
+    tree = composer.compose([]).tree if trains else {}
+    if trains:
         lines += ["", "Choices (group=choice; loss takes several: 'loss=[l1,perceptual]')"]
         width = max(len(name) for name in groups)
         lines += [f"  {name:<{width}}  {', '.join(choices)}" for name, choices in groups.items()]
@@ -137,7 +158,7 @@ def _key_lines(command: Command, tree: Tree) -> list[str]:
     lines: list[str] = []
     comments: list[str] = []
     parent = ""
-    for raw in (conf_dir() / f"{command.name}.yaml").read_text().splitlines():
+    for raw in command.own_yaml.read_text().splitlines():
         text = raw.strip()
         if raw.startswith(("defaults:", "hydra:", "names:")):
             parent = "-"
@@ -153,7 +174,7 @@ def _key_lines(command: Command, tree: Tree) -> list[str]:
             key, _, value = text.partition(": ")
             lines.append(f"{parent}{key}={value}" + (f"   {' '.join(comments)}" if comments else ""))
             comments = []
-    if command.sweeps:
+    if command.primary == "train":
         lines += [f"{key}={_shown(get(tree, key))}" for key in _COMMON_KEYS]
         lines.append(f"every key: {command.name}.py --cfg job --resolve")
     return lines
@@ -198,7 +219,7 @@ def _runs(arguments: Namespace) -> bool:
 def _composer(command: Command, arguments: Namespace, rewritten: Rewritten | None) -> Composer:
     config_dirs = [Path(arguments.config_dir)] if arguments.config_dir else []
     return Composer(
-        (rewritten and rewritten.config_name) or command.name,
+        (rewritten and rewritten.config_name) or command.primary,
         config_dirs=config_dirs,
         base_dir=rewritten.config_path if rewritten else None,
     )
@@ -224,6 +245,6 @@ def _hand_over(command: Command, arguments: Namespace, rewritten: Rewritten) -> 
     main = hydra.main(
         version_base="1.3",
         config_path=str(rewritten.config_path or conf_dir()),
-        config_name=rewritten.config_name or command.name,
+        config_name=rewritten.config_name or command.primary,
     )
     main(command.task)()

@@ -23,6 +23,12 @@ TYPES: dict[str, tuple[type, ...]] = {
     "data.train_dir": (str,),
     "data.val_dir": (str,),
     "data.test_dir": (str,),
+    "data.val": (str,),
+    "data.lr_dir": (str,),
+    "data.val_lr_dir": (str,),
+    "data.scales": (list,),
+    "eval_exclude": (list, str),
+    "pairs": (str,),
     "data.hr_patch": (int,),
     "data.lr_patch": (int,),
     "module.gradient_clip": (int, float),
@@ -42,13 +48,16 @@ NOT_NULL = ("scale", "trainer.devices", "trainer.precision")
 
 # Plain choices that are no configuration group. Tests hold them equal to what the code behind them accepts.
 CHOICES: dict[str, tuple[str, ...]] = {
-    "protocol": ("rgb_to_y", "y_chain", "y_float", "rgb"),
+    "protocol": ("rgb_to_y", "y_chain", "y_float", "rgb", "rgb_div2k"),
     "module.adversarial.kind": ("vanilla", "least_squares"),
     "scheduler.unit": ("steps", "epochs"),
     "trainer.precision": ("auto", "32-true", "32", "bf16-mixed", "16-mixed"),
     "trainer.accelerator": ("auto", "cpu", "gpu", "cuda"),
     "trainer.strategy": ("auto", "ddp", "ddp_find_unused_parameters_true"),
     "device": ("auto", "cpu", "cuda", "mps"),
+    "data.store": ("disk", "ram", "off"),
+    "data.crop": ("random", "centre", "whole", "resize"),
+    "preflight": ("check", "only"),
 }
 
 POSITIVE = (
@@ -58,7 +67,7 @@ POSITIVE = (
 )  # fmt: skip
 NOT_NEGATIVE = (
     "seed", "data.num_workers", "scheduler.warmup", "module.adversarial.weight", "module.adversarial.start",
-    "module.adversarial.ramp", "module.pretrain_steps",
+    "module.adversarial.ramp", "module.pretrain_steps", "data.holdout", "data.max_skipped",
 )  # fmt: skip
 
 # Groups whose members are named objects, so that a user may add one with a `_target_` or take one away.
@@ -193,10 +202,10 @@ def _key_hint(override: Override, valid: set[str], composer: Composer) -> str:
     near = nearest(key, with_choice) or nearest(last, siblings).replace(
         "mean '", f"mean '{parent}." if parent else "mean '"
     )
-    if near:
-        return near
     if owners:
         return f"; {' or '.join(f'{group}={name}' for name in owners)} has it"
+    if near:
+        return near
     if same_ending:
         return f"; did you mean '{same_ending[0]}'?"
     listed = f"; the keys there are {', '.join(sorted(siblings))}" if siblings else ""

@@ -28,15 +28,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sr_lightning.refusal import Refusal
+from sr_lightning.yamls import conf_dir
 
 Tree = dict[str, Any]
-
-
-def conf_dir() -> Path:
-    """Return the folder of the project's yamls: `conf/` of a clone, or the copy inside the installed package."""
-    package = Path(__file__).resolve().parents[1]
-    clone = package.parent / "conf"
-    return clone if (clone / "train.yaml").is_file() else package / "conf"
 
 
 def register_resolvers() -> None:

@@ -8,11 +8,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.check import get
-from sr_lightning.cli.compose import Tree, conf_dir
+from sr_lightning.cli.compose import Tree
 from sr_lightning.cli.refuse import check_scale, find_sets_checked
 from sr_lightning.data.benchmarks import EvaluationSet, match_images
 from sr_lightning.data.scan import DataError
 from sr_lightning.refusal import Refusal
+from sr_lightning.yamls import conf_dir
 
 EXAMPLES = (
     (
@@ -26,6 +27,14 @@ EXAMPLES = (
     ),
     ("python evaluate.py checkpoint=PATH data.root=DIR save=DIR", "keep the SR images"),
     ("python evaluate.py images=DIR scale=4 data.root=DIR eval=[set5]", "score anybody's SR images"),
+    (
+        "python evaluate.py checkpoint=PATH data.root=DIR degradation=resize degradation.kind=pil",
+        "on LR made by another rule than MATLAB's, and what that costs",
+    ),
+    (
+        "python evaluate.py checkpoint=PATH data.root=DIR 'eval_exclude=[Set5/woman]'",
+        "without an image that was trained on",
+    ),
 )
 
 
@@ -68,6 +77,8 @@ def refuse_evaluation(tree: Tree, choices: dict[str, Any]) -> None:
         spec = get(tree, "model.spec") or {}
         _refuse_untrained(str(model), spec.get("trainable"))
         check_scale(str(model), spec, tree["scale"])
+    if choices.get("degradation"):
+        _check_degradation(tree, str(choices["degradation"]))
     for key, wanted in (("output", "a file"), ("save", "a folder")):
         target = Path(tree[key]).expanduser() if tree[key] else None
         if target and (target.is_dir() if key == "output" else target.is_file()):
@@ -101,6 +112,13 @@ def _refuse_untrained(model: str, trainable: bool | None) -> None:
             f"model={model} without weights would give a random network's score; "
             "say checkpoint=PATH (model=bicubic needs no weights)."
         )
+
+
+def _check_degradation(tree: Tree, name: str) -> None:
+    if tree["images"]:
+        raise Refusal(f"degradation={name} makes the LR of a network, images={tree['images']} are SR already.")
+    if tree["protocol"] == "y_chain":
+        raise Refusal(f"degradation={name} makes LR in colour, protocol=y_chain of Y; use protocol=rgb_to_y.")
 
 
 def _check_images(folder: Path, sets: Sequence[EvaluationSet]) -> None:

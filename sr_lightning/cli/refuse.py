@@ -5,20 +5,27 @@ answers in about a second, before torch is imported.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Tree
 from sr_lightning.data.benchmarks import SSIM_WINDOW, EvaluationSet, find_sets, reportable
+from sr_lightning.data.catalogue import Entry, catalogue
+from sr_lightning.data.pairs import check_sizes, match_lr
 from sr_lightning.data.scan import DataError, check_folder
+from sr_lightning.data.sets import MissingImages, locate
 from sr_lightning.refusal import Refusal
 
+# The degradation whose LR images lie in the store.
+BICUBIC = "sr_lightning.degradations.bicubic.Bicubic"
 # What a continued run may do otherwise. The rest stands in its checkpoint, or would make it another run.
 RESUMABLE = (
     "resume", "compile", "eval", "trainer", "callbacks", "logger", "paths", "data.root", "data.num_workers",
-    "data.train_dir", "data.val_dir", "data.test_dir", "names.group",
+    "data.train_dir", "data.val_dir", "data.test_dir", "data.lr_dir", "data.val_lr_dir", "data.mirrors",
+    "data.download", "data.store", "data.device_cache", "data.allow_overlap", "eval_exclude", "preflight",
+    "names.group",
 )  # fmt: skip
 
 
@@ -87,39 +94,95 @@ def find_sets_checked(tree: Tree, *, scale: int) -> list[EvaluationSet]:
     """Find the evaluation sets that `eval` and `data.root` name; sets that do not fit are refused."""
     names = [tree["eval"]] if isinstance(tree["eval"], str) else tree["eval"]
     try:
-        return find_sets(Path(tree["data"]["root"]).expanduser(), scale=scale, names=names)
+        return find_sets(
+            Path(tree["data"]["root"]).expanduser(),
+            scale=scale,
+            names=names,
+            exclude=tree["eval_exclude"],
+            entries=_catalogue(tree),
+        )
     except DataError as error:
         raise Refusal(str(error)) from error
 
 
 def _check_data(tree: Tree, choices: Mapping[str, Any], hr_patch: int) -> None:
-    if get(tree, "data.demonstration"):
-        for key in ("data.train_dir", "data.val_dir", "data.test_dir"):
+    _check_kept(tree)
+    data, whole_image = tree["data"], SSIM_WINDOW + 2 * tree["scale"]
+    for key, side in (("data.train_dir", hr_patch), ("data.val_dir", whole_image), ("data.test_dir", whole_image)):
+        if get(tree, key) or (key == "data.train_dir" and "train_dir" in data):
+            check_folder_key(tree, key, min_side=side)
+    if get(tree, "data.val_dir") and get(tree, "data.test_dir"):
+        _check_apart(tree)
+    try:
+        images = locate(
+            data,
+            name=str(choices["data"]),
+            scale=tree["scale"],
+            entries=_catalogue(tree),
+        )
+        train = [path for part in images.train for path in part.files]
+        for key, files in (("data.lr_dir", train), ("data.val_lr_dir", images.val)):
             if get(tree, key):
-                raise Refusal(
-                    f"{key} has no meaning for data={choices['data']}, whose images are fixed; add data=folder."
-                )
-    else:
-        whole_image = SSIM_WINDOW + 2 * tree["scale"]
-        check_folder_key(tree, "data.train_dir", min_side=hr_patch)
-        check_folder_key(tree, "data.val_dir", min_side=whole_image)
-        if get(tree, "data.test_dir"):
-            check_folder_key(tree, "data.test_dir", min_side=whole_image)
-            _check_apart(tree)
+                _check_pairs(tree, key, files)
+    except MissingImages as missing:
+        if not data["download"]:
+            raise Refusal(str(missing)) from missing
+        # They are fetched before the run; what is evaluated can only be looked at then.
+        return
+    except DataError as error:
+        raise Refusal(str(error)) from error
     if not tree["eval"]:
         # Of the sets that nobody named, those that chose the weights are left out of the report.
-        if Path(tree["data"]["root"]).expanduser().is_dir():
+        if Path(data["root"]).expanduser().is_dir():
             find_sets_checked(tree, scale=tree["scale"])
         return
     sets = find_sets_checked(tree, scale=tree["scale"])
-    val_dir = get(tree, "data.val_dir")
-    left = reportable(sets, chosen_on=Path(val_dir)) if val_dir else sets
+    left = reportable(sets, chosen_on=images.val)
     for evaluation_set in sets:
         if evaluation_set not in left:
             raise Refusal(
-                f"data.val_dir: {val_dir} holds {evaluation_set.name}, which eval would report though it chose "
-                "best.ckpt; validate on other images, or leave it out of eval."
+                f"eval: {evaluation_set.name} would be reported though its images choose best.ckpt "
+                f"({images.val_name}); validate on other images, or leave it out of eval."
             )
+
+
+def _catalogue(tree: Tree) -> dict[str, Entry]:
+    return catalogue([Path(folder).expanduser() for folder in tree["paths"]["catalogue"]])
+
+
+def _check_kept(tree: Tree) -> None:
+    """Refuse ways of keeping and cutting images that do not go together."""
+    data, scale = tree["data"], tree["scale"]
+    if tree["protocol"] == "y_chain" and get(tree, "degradation._target_") != BICUBIC:
+        raise Refusal("protocol=y_chain makes LR of Y by itself, which no other degradation can; use rgb_to_y.")
+    if data["lr_dir"] and get(tree, "degradation._target_") != BICUBIC:
+        raise Refusal(
+            "data.lr_dir gives the LR images, so that degradation has nothing to do; leave one of the two out."
+        )
+    if data["scales"]:
+        if not get(tree, "model.spec.multi_scale"):
+            raise Refusal(
+                f"data.scales trains one network for several scales, which {tree['names']['model']} is not; "
+                f"sweep over them instead: -m scale={','.join(map(str, data['scales']))}"
+            )
+        if scale not in data["scales"]:
+            raise Refusal(
+                f"data.scales: expected scale={scale}, which validation scores, among them, got {data['scales']}."
+            )
+        if data["lr_patch"] is None:
+            raise Refusal("data.scales: expected data.lr_patch, which all scales share, got data.hr_patch.")
+        if data["lr_dir"]:
+            raise Refusal("data.lr_dir holds LR images of one scale; leave data.scales out, or data.lr_dir.")
+    if data["store"] == "off" and data["device_cache"]:
+        raise Refusal("data.device_cache keeps decoded images on the device, data.store=off keeps none; choose one.")
+    if not 0 <= data["max_skipped"] <= 1:
+        raise Refusal(f"data.max_skipped: expected a share between 0 and 1, got {data['max_skipped']}.")
+
+
+def _check_pairs(tree: Tree, key: str, hr_files: Sequence[Path]) -> None:
+    folder = Path(get(tree, key)).expanduser()
+    lr_files = match_lr(hr_files, folder, key=key, scale=tree["scale"])
+    check_sizes(hr_files, lr_files, key=key, scale=tree["scale"])
 
 
 def _check_apart(tree: Tree) -> None:

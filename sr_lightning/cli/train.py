@@ -12,6 +12,7 @@ from sr_lightning.cli.app import Command, Rewritten, launch, quoted, refuse
 from sr_lightning.cli.check import FREE
 from sr_lightning.cli.compose import Tree, parse_overrides, without_fragments
 from sr_lightning.cli.refuse import refuse_other_run, refuse_training
+from sr_lightning.data.scan import DataError
 from sr_lightning.refusal import Refusal
 
 EXAMPLES = (
@@ -29,6 +30,7 @@ EXAMPLES = (
         "python train.py -m model=edsr_baseline,srgan loss=l1,charbonnier scale=2,4",
         "a sweep over every combination",
     ),
+    ("python train.py data=div2k model=edsr preflight=only", "look at images, speed and memory, without training"),
     ("python train.py resume=runs/FOLDER trainer.max_steps=20000", "go on with a run, longer"),
 )
 
@@ -64,6 +66,9 @@ def rewrite(overrides: list[str]) -> Rewritten:
         if keys.get(key, "null") != "null" and other not in keys:
             overrides = [*overrides, f"{other}=null"]
     overrides = [part for text in overrides for part in _replacing(text)]
+    if keys.get("preflight") == "only":
+        # No folder of a run is left.
+        overrides = [*overrides, "hydra.run.dir=.", "hydra.output_subdir=null"]
     resume = next((text for text in overrides if text.partition("=")[0] == "resume"), "resume=null")
     value = parse_overrides([resume])[0].value()
     if value is None:
@@ -137,6 +142,9 @@ def run(cfg: DictConfig) -> float | None:
     resolved = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
     assert isinstance(resolved, DictConfig)
     make_absolute(resolved)
+    if cfg.preflight == "only":
+        look(resolved)
+        return None
     from sr_lightning.engine.train import train
 
     try:
@@ -156,15 +164,32 @@ def run(cfg: DictConfig) -> float | None:
     return validation.get("psnr")
 
 
+def look(cfg: DictConfig) -> None:
+    """Look at the run and leave; exits with 1 where it would not be trained."""
+    from sr_lightning.engine.preflight import only_preflight
+
+    config = OmegaConf.to_container(cfg)
+    assert isinstance(config, dict)
+    try:
+        only_preflight({str(key): value for key, value in config.items()})
+    except (Refusal, DataError) as refusal:
+        refuse(refusal)
+
+
 def make_absolute(cfg: DictConfig) -> None:
     """Let paths start at the root, so that the run can be continued from any folder."""
     terms = [
         f"{loss}.{name}" for loss in ("loss", "module.pretrain_loss") for name in OmegaConf.select(cfg, loss) or {}
     ]
     for key in (
-        "data.root", "data.train_dir", "data.val_dir", "data.test_dir", "paths.data", "paths.cache",
+        "data.root", "data.train_dir", "data.val_dir", "data.test_dir", "data.lr_dir", "data.val_lr_dir", "paths.data",
+        "paths.cache",
         *(f"{term}.weights" for term in terms),
     ):  # fmt: skip
         value = OmegaConf.select(cfg, key)
         if value and not (key.endswith(".weights") and value in SOURCES):
             OmegaConf.update(cfg, key, str(Path(value).expanduser().absolute()))
+    for key in ("paths.catalogue", "data.mirrors"):
+        values = OmegaConf.select(cfg, key)
+        absolute = [value if "://" in value else str(Path(value).expanduser().absolute()) for value in values]
+        OmegaConf.update(cfg, key, absolute)

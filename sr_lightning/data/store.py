@@ -1,105 +1,130 @@
-"""Images decoded once: HR and LR of a whole training set as two memory-mapped files.
+"""Images decoded once: HR and LR of a whole set in memory-mapped files that workers, ranks and runs share.
 
-Cutting a 192x192 patch from a PNG of DIV2K takes some 80 ms of decoding, from the memory map 16 microseconds.
+Cutting a 192x192 patch from a PNG of DIV2K takes some 80 ms of decoding, from the memory map microseconds.
 """
 
-import contextlib
-import hashlib
 import json
 import os
-import shutil
-import time
-import uuid
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import resource
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from sr_lightning.data.image import read_rgb
-from sr_lightning.data.scan import DataError
+from sr_lightning.data import packing
+from sr_lightning.data.bands import Bands, map_file
+from sr_lightning.data.image import Pixels
+from sr_lightning.data.packing import Downscale, Progress, nothing_left
 
-_VERSION = 1
-_UNFINISHED = ".unfinished-"
-# A build writes after every image, so that one without a write for this long was killed.
-_ABANDONED_AFTER_SECONDS = 3600.0
+# Batches that are asked for after one that had to wait for the disk.
+_COLD_BATCHES = 16
+
+Place = tuple[int, int, int]
 
 
-class Degradation(Protocol):
-    """How LR is made from HR, under a name that is another one whenever the result is another one."""
+class Images(Protocol):
+    """What patches are cut from: a `Store`, or `file_images.FileImages` where disks are small."""
+
+    names: Sequence[str]
+    channels: int
+    dtype: np.dtype[np.uint8] | np.dtype[np.uint16]
+    min_side: int
+    scales: tuple[int, ...]
+    sizes: NDArray[np.int64]
 
     @property
-    def name(self) -> str:
-        """Kind and parameters in one line."""
+    def skipped(self) -> list[tuple[Path, str]]:
+        """Path and reason of each image that was left out."""
 
-    def __call__(self, hr: Tensor, /) -> Tensor:
-        """Map uint8 `(N, C, scale*H, scale*W)` to uint8 `(N, C, H, W)`."""
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """Perceptual hash of each image, `(N, fingerprint.WORDS)`."""
 
+    def __len__(self) -> int: ...
 
-class _Pair(NamedTuple):
-    lr: NDArray[np.uint8]
-    hr: NDArray[np.uint8]
+    def ask_for(self, places: Sequence[Place], *, side: int, scale: int) -> None:
+        """Have the system read the patches of a batch, if it can; see `Store.ask_for`."""
+
+    def hr(self, index: int) -> Pixels:
+        """A whole HR image `(H, W, C)`."""
+
+    def lr(self, index: int, scale: int) -> Pixels:
+        """A whole LR image `(H // scale, W // scale, C)`."""
+
+    def cut_hr(self, index: int, top: int, left: int, out: Pixels) -> None:
+        """Fill `out (h, w, C)` with HR from row `top` and column `left` on."""
+
+    def cut_lr(self, index: int, scale: int, top: int, left: int, out: Pixels) -> None:
+        """Fill `out (h, w, C)` with LR from row `top` and column `left` on."""
 
 
 class Store:
-    """HR images, cropped to a multiple of the scale, and their LR, as read-only uint8 arrays.
+    """HR images, uncropped, and their LR for some scales, cut out of memory-mapped files.
 
-    On disk a folder named by its key with three files: `hr.bin` and `lr.bin` hold the images back to back,
-    each `(H, W, 3)`; `index.json` holds names and sizes. The key covers the scale, the degradation, and
-    path, size and modification time of each image: when a file changes, another store is built. Old ones
-    may be deleted.
+    On disk a folder named by its key. The key covers path, size and modification time of each source, the
+    number of channels and `resize`: when one changes, another store is built; old ones may be deleted.
 
-    A store is pickled as its path, so that the workers of a loader map the same pages instead of copying
-    them.
+    - `hr.bin`: pixels, image after image, each in vertical bands (see `bands.py`).
+    - `index.npy`, `names.bin`, `hashes.npy`: place, size, name and perceptual hash of each image.
+    - `info.json`: what people want to know, and what was left out.
+    - `lr_x4_<key>.bin` and `.json`: LR of one scale and rule, or of LR files. A further scale is made from
+      `hr.bin`; nothing is decoded again.
+
+    Opening reads no file as a whole and makes no Python object per image. A store is pickled as its path, so
+    that the workers of a loader map the same pages instead of copying them.
 
     Attributes:
         names: path of each image below the folder that all have in common, with its suffix; unique.
-        skipped: path and reason of each image that was left out, unreadable or smaller than `min_side`.
-        scale: HR pixels per LR pixel.
+        channels: channels of each image.
+        dtype: uint8, or uint16 if a source has 16 bits; the values of 8-bit sources are then times 257.
+        sizes: `(N, 2)`, height and width of each HR image.
+        scales: those for which there is LR.
+        min_side: images with a shorter side than this are passed over.
+        folder: where the files are.
     """
 
-    def __init__(self, folder: Path, *, min_side: int) -> None:
+    def __init__(self, folder: Path, *, lr: Mapping[int, str], min_side: int) -> None:
         """Open a finished store; `open_or_build` is the way to one.
 
         Args:
             folder: a store's folder.
-            min_side: images with a shorter side than this, in HR pixels, are passed over. They stay on
-            disk, so
-                that another patch size needs no other store.
+            lr: file name of the LR of each scale, without its suffix.
+            min_side: images with a shorter side than this, in HR pixels, are passed over. They stay on disk,
+                so that another patch size needs no other store.
 
         Raises:
             DataError: no image is left.
         """
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        self._info: dict[str, Any] = json.loads((folder / packing.INFO).read_text(encoding="utf-8"))
+        self._lr = dict(lr)
         self.folder = folder
         self.min_side = min_side
-        self.scale: int = index["scale"]
-        self.skipped: list[tuple[Path, str]] = [(Path(path), reason) for path, reason in index["skipped"]]
-        self.names: list[str] = []
-        self._views: list[_Pair] = []
-        # Views on plain arrays: slicing np.memmap itself is several times slower.
-        lr_pixels, hr_pixels = (np.asarray(np.memmap(folder / f, np.uint8, "r")) for f in ("lr.bin", "hr.bin"))
-        start = 0
-        for entry in index["images"]:
-            height, width = entry["lr_size"]
-            stop = start + height * width * 3
-            area = self.scale**2
-            lr = lr_pixels[start:stop].reshape(height, width, 3)
-            hr = hr_pixels[start * area : stop * area].reshape(height * self.scale, width * self.scale, 3)
-            start = stop
-            if min(hr.shape[:2]) < min_side:
-                self.skipped.append((Path(entry["path"]), _too_small(hr, min_side)))
-            else:
-                self.names.append(entry["name"])
-                self._views.append(_Pair(lr, hr))
-        if not self.names:
-            raise _nothing_left(self.skipped)
+        self.scales = tuple(sorted(self._lr))
+        self.channels: int = self._info["channels"]
+        self.dtype: np.dtype[np.uint8] | np.dtype[np.uint16] = np.dtype(self._info["dtype"])
+        self._index = np.load(folder / packing.INDEX, mmap_mode="r")
+        sizes = packing.sizes_of(self._index)
+        # One LR pixel has to be left as well.
+        self._smallest = max(min_side, *self.scales, 1)
+        self._selected = np.flatnonzero(sizes.min(axis=1) >= self._smallest)
+        self.sizes = sizes[self._selected]
+        self.names: Sequence[str] = _Names(folder / packing.NAMES, self._index["name_end"], self._selected)
+        if not len(self):
+            raise nothing_left(self.skipped)
+        self._waited = resource.getrusage(resource.RUSAGE_SELF).ru_majflt
+        self._cold_batches = _COLD_BATCHES
+        self._hr_bands = self._bands("hr", starts=self._index["start"], sizes=sizes)
+        self._lr_bands = {}
+        for scale, name in self._lr.items():
+            values = packing.lengths(sizes // scale, self.channels)
+            self._lr_bands[scale] = self._bands(name, starts=np.cumsum(values) - values, sizes=sizes // scale)
+
+    def _bands(self, name: str, *, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> Bands:
+        path, chosen = self.folder / f"{name}.bin", self._selected
+        return Bands(path, self.dtype, starts=starts[chosen], sizes=sizes[chosen], channels=self.channels)
 
     @classmethod
     def open_or_build(
@@ -107,159 +132,144 @@ class Store:
         paths: Sequence[Path],
         *,
         cache_dir: Path,
-        scale: int,
-        degradation: Degradation,
+        scales: Sequence[int],
+        degradation: Downscale | Mapping[int, Downscale] | None,
         min_side: int,
-        progress: Callable[[int, int], None] | None = None,
+        channels: int = 3,
+        resize: int | None = None,
+        lr_paths: Mapping[int, Sequence[Path]] | None = None,
+        max_skipped: float = 0.05,
+        progress: Progress | None = None,
     ) -> "Store":
-        """Open the store of these images, building it where there is none yet.
+        """Open the store of these images, building what is not there yet.
 
-        It is built in a folder of its own and renamed when it is whole: a build that was killed is never
-        mistaken for a store, and of two builders at once the first to finish wins and both use its result.
+        A build that was killed goes on where it stood. Of several processes that want the same store one
+        builds and the others wait for it, reporting its progress.
 
         Args:
             paths: images; their order is the order of the store.
             cache_dir: where stores are kept; made if missing.
-            scale: HR pixels per LR pixel.
-            degradation: makes LR from HR.
+            scales: for which LR is wanted; none for HR alone.
+            degradation: makes LR from HR: the one of the only scale, or one for each of several. None if LR
+                is read from files.
             min_side: see `__init__`.
-            progress: called with the number of images done and of all, while building.
+            channels: of each image. 3: RGB, grey replicated; 1: grey, or Y of colour; any other number: files
+                with just that many bands (multi-band TIFF, `.npy` of shape `(H, W, N)`).
+            resize: side in pixels of a square to which each whole HR image is resized (Pillow's bicubic); None
+                leaves images as they are.
+            lr_paths: LR files of each scale, in the order of `paths`; LR of these scales is read, not made.
+            max_skipped: share of images that may be left out, unreadable or too small, in [0, 1].
+            progress: called with the number of steps done and of all, while building. A step is an image's
+                HR, or its LR of one scale.
 
         Raises:
-            DataError: no image is given or none can be used.
+            DataError: no image is given or none can be used, too many had to be left out, LR files are not
+                those of the HR files, or the disk is too small.
             ValueError: the degradation is not one of this scale.
         """
-        if not paths:
-            raise DataError("a store needs at least one image, got none.")
-        paths = [path.absolute() for path in paths]
-        folder = cache_dir / _key(paths, scale=scale, degradation=degradation)
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(cache_dir)
-        if not _is_whole(folder):
-            shutil.rmtree(folder, ignore_errors=True)  # it is there if somebody deleted or cut a file in it
-            unfinished = cache_dir / f"{_UNFINISHED}{folder.name}-{uuid.uuid4().hex}"
-            unfinished.mkdir()
-            try:
-                _build(unfinished, paths, scale=scale, degradation=degradation, progress=progress)
-                unfinished.replace(folder)
-            except OSError:
-                # No folder can be renamed onto a full one: if it is whole, another builder was faster.
-                if not _is_whole(folder):
-                    raise
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-        return cls(folder, min_side=min_side)
+        sources = packing.Sources(paths, channels=channels, resize=resize)
+        rules = packing.lr_rules(scales, degradation, lr_paths=lr_paths, sources=sources)
+        folder = packing.build(sources, rules, cache_dir=cache_dir, max_skipped=max_skipped, progress=progress)
+        store = cls(folder, lr={rule.scale: rule.name for rule in rules}, min_side=min_side)
+        packing.check_skipped(store.skipped, of=len(paths), max_skipped=max_skipped)
+        return store
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self._selected)
 
     def __reduce__(self) -> tuple[Callable[[Path], "Store"], tuple[Path]]:
-        return partial(Store, min_side=self.min_side), (self.folder,)
+        return partial(Store, lr=self._lr, min_side=self.min_side), (self.folder,)
 
-    def lr(self, index: int) -> NDArray[np.uint8]:
-        """LR image `(H, W, 3)`, a read-only view on the file."""
-        return self._views[index].lr
+    @property
+    def skipped(self) -> list[tuple[Path, str]]:
+        """Path and reason of each image that was left out, unreadable or too small."""
+        skipped = [(Path(path), reason) for path, reason in self._info["skipped"]]
+        small = np.flatnonzero(np.minimum(self._index["height"], self._index["width"]) < self._smallest)
+        names = _Names(self.folder / packing.NAMES, self._index["name_end"], small)
+        root = Path(self._info["root"])
+        for name, entry in zip(names, self._index[small], strict=True):
+            skipped.append((root / name, packing.too_small(entry["height"], entry["width"], self._smallest)))
+        return skipped
 
-    def hr(self, index: int) -> NDArray[np.uint8]:
-        """HR image `(scale*H, scale*W, 3)`, a read-only view on the file."""
-        return self._views[index].hr
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """Perceptual hash of each image, `(N, fingerprint.WORDS)`."""
+        hashes: NDArray[np.uint64] = np.load(self.folder / packing.HASHES, mmap_mode="r")[self._selected]
+        return hashes
 
-    def lr_size(self, index: int) -> tuple[int, int]:
-        """Height and width of an LR image."""
-        height, width, _ = self.lr(index).shape
-        return height, width
+    def ask_for(self, places: Sequence[Place], *, side: int, scale: int) -> None:
+        """Have the system read the patches of a batch into memory, all at once and without waiting for them.
 
+        Where they are not there yet, cutting the batch then takes a twentieth of the time; where they are, asking
+        would cost half as much as cutting. Therefore the first batches are asked for, and in the last of these the
+        first patch is left out, to see whether this process has to wait for the disk. While it has, it goes on so.
 
-def _nothing_left(skipped: Sequence[tuple[str | Path, str]]) -> DataError:
-    reasons = "; ".join(f"{path}: {reason}" for path, reason in skipped[:3])
-    return DataError(f"none of the {len(skipped)} images can be used ({reasons}).")
+        Args:
+            places: image, top and left in HR pixels of each patch.
+            side: of the patches in HR pixels.
+            scale: of the LR patches that will be cut too, if there is LR of this scale.
 
+        Raises:
+            IndexError: a patch does not lie inside its image.
+        """
+        waited = resource.getrusage(resource.RUSAGE_SELF).ru_majflt
+        if waited > self._waited:
+            self._cold_batches = _COLD_BATCHES
+        self._waited = waited
+        if not self._cold_batches:
+            return
+        self._cold_batches -= 1
+        lr = self._lr_bands.get(scale)
+        for image, top, left in places if self._cold_batches else places[1:]:
+            self._hr_bands.ask_for(image, top, left, side, side)
+            if lr is not None:
+                lr.ask_for(image, top // scale, left // scale, side // scale, side // scale)
 
-def _too_small(hr: NDArray[np.uint8], min_side: int) -> str:
-    height, width, _ = hr.shape
-    return f"{width}x{height} pixels is too small, expected at least {min_side}x{min_side}"
+    def hr(self, index: int) -> Pixels:
+        """A whole HR image `(H, W, C)`, a copy."""
+        return self._hr_bands.whole(index)
 
+    def lr(self, index: int, scale: int) -> Pixels:
+        """A whole LR image `(H // scale, W // scale, C)`, a copy."""
+        return self._lr_bands[scale].whole(index)
 
-def _key(paths: Sequence[Path], *, scale: int, degradation: Degradation) -> str:
-    digest = hashlib.sha256(json.dumps([_VERSION, scale, degradation.name]).encode())
-    for path in paths:
-        status = path.stat()
-        digest.update(json.dumps([os.fspath(path), status.st_size, status.st_mtime_ns]).encode())
-    return digest.hexdigest()
+    def cut_hr(self, index: int, top: int, left: int, out: Pixels) -> None:
+        """Fill `out (h, w, C)` with HR from row `top` and column `left` on.
 
+        Raises:
+            IndexError: the patch does not lie inside the image.
+        """
+        self._hr_bands.cut(index, top, left, out)
 
-def _is_whole(folder: Path) -> bool:
-    try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        lr_bytes = sum(3 * height * width for height, width in (entry["lr_size"] for entry in index["images"]))
-        sizes = (folder / "lr.bin").stat().st_size, (folder / "hr.bin").stat().st_size
-    except (OSError, ValueError):
-        return False
-    return sizes == (lr_bytes, lr_bytes * index["scale"] ** 2)
+    def cut_lr(self, index: int, scale: int, top: int, left: int, out: Pixels) -> None:
+        """Fill `out (h, w, C)` with LR from row `top` and column `left` on.
 
-
-def _remove_abandoned(cache_dir: Path) -> None:
-    for folder in cache_dir.glob(f"{_UNFINISHED}*"):
-        with contextlib.suppress(OSError):  # its builder may be renaming it this moment
-            last_write = max(path.stat().st_mtime for path in [folder, *folder.iterdir()])
-            if time.time() - last_write > _ABANDONED_AFTER_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _build(
-    folder: Path,
-    paths: Sequence[Path],
-    *,
-    scale: int,
-    degradation: Degradation,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    images, skipped = [], []
-    common = os.path.commonpath([path.parent for path in paths])
-    with (folder / "lr.bin").open("wb") as lr_file, (folder / "hr.bin").open("wb") as hr_file:
-        pairs = _make_pairs(paths, scale=scale, degradation=degradation)
-        for done, (path, pair) in enumerate(zip(paths, pairs, strict=True), start=1):
-            if isinstance(pair, DataError):
-                skipped.append((os.fspath(path), str(pair)))
-            else:
-                lr_file.write(pair.lr.data)
-                hr_file.write(pair.hr.data)
-                name = path.relative_to(common).as_posix()
-                images.append({"name": name, "path": os.fspath(path), "lr_size": pair.lr.shape[:2]})
-            if progress is not None:
-                progress(done, len(paths))
-    if not images:
-        raise _nothing_left(skipped)
-    index = {"scale": scale, "degradation": degradation.name, "images": images, "skipped": skipped}
-    (folder / "index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+        Raises:
+            IndexError: the patch does not lie inside the image.
+        """
+        self._lr_bands[scale].cut(index, top, left, out)
 
 
-def _make_pair(path: Path, *, scale: int, degradation: Degradation) -> _Pair | DataError:
-    try:
-        image = read_rgb(path)
-    except DataError as error:
-        return error
-    lr_height, lr_width = image.shape[0] // scale, image.shape[1] // scale
-    if min(lr_height, lr_width) == 0:
-        return DataError(_too_small(image, scale))
-    hr = np.ascontiguousarray(image[: lr_height * scale, : lr_width * scale])
-    lr = degradation(torch.from_numpy(hr).permute(2, 0, 1)[None].contiguous())
-    if lr.shape != (1, 3, lr_height, lr_width) or lr.dtype != torch.uint8:
-        raise ValueError(
-            f"expected degradation {degradation.name} to give uint8 of shape {(1, 3, lr_height, lr_width)} "
-            f"for scale {scale}, got {lr.dtype} of {tuple(lr.shape)}; give it the same scale."
-        )
-    return _Pair(lr[0].permute(1, 2, 0).contiguous().numpy(), hr)
+class _Names(Sequence[str]):
+    """Names in one file, each decoded when it is asked for."""
 
+    def __init__(self, path: Path, ends: NDArray[np.int64], selected: NDArray[np.int64]) -> None:
+        self._blob = map_file(path)
+        self._ends = ends
+        self._selected = selected
 
-def _make_pairs(paths: Sequence[Path], *, scale: int, degradation: Degradation) -> Iterator[_Pair | DataError]:
-    """Decode in parallel and yield in order, holding a few images at a time."""
-    workers = min(os.cpu_count() or 1, 16)
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[_Pair | DataError]] = deque()
-        for path in paths:
-            waiting.append(pool.submit(_make_pair, path, scale=scale, degradation=degradation))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    def __len__(self) -> int:
+        return len(self._selected)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        image = self._selected[index]
+        start = self._ends[image - 1] if image else 0
+        return os.fsdecode(self._blob[start : self._ends[image]])

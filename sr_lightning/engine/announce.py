@@ -1,14 +1,18 @@
 """What a run tells a person at its beginning and its end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import rich
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sr_lightning.callbacks.stopping import Interrupted
+from sr_lightning.data.preflight import Preflight
 from sr_lightning.engine.checkpoint import Loaded
-from sr_lightning.report.tables import score_table
+from sr_lightning.report.preflight_table import preflight_table
+from sr_lightning.report.tables import mismatch_line, score_table
 
 
 def beginning(title: str, results: Mapping[str, Any], *, images: tuple[int, int], run_dir: Path) -> None:
@@ -21,20 +25,49 @@ def beginning(title: str, results: Mapping[str, Any], *, images: tuple[int, int]
     )
 
 
-def left_out(skipped: Sequence[tuple[Any, str]]) -> None:
-    """Say that images were left out, and why the first was; `train.log` names all."""
-    if skipped:
-        path, reason = skipped[0]
-        rich.get_console().print(
-            f"[yellow]{len(skipped)} images left out[/], such as {path}: {reason} (train.log names all)", soft_wrap=True
-        )
+@contextmanager
+def packing() -> Iterator[Callable[[str, int, int], None]]:
+    """Show how far the decoding of images is: bars on a terminal, a line for each finished store in a pipe.
+
+    Yields:
+        What is to be told a description, the number of images done and of all.
+    """
+    console = rich.get_console()
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    )
+    tasks: dict[str, Any] = {}
+
+    def tell(description: str, done: int, total: int) -> None:
+        if not console.is_terminal:
+            if done == total:
+                console.print(f"packed {description}", highlight=False, soft_wrap=True)
+            return
+        if description not in tasks:
+            bar.start()
+            tasks[description] = bar.add_task(description, total=total)
+        bar.update(tasks[description], completed=done)
+
+    try:
+        yield tell
+    finally:
+        if tasks:
+            bar.stop()
+
+
+def preflight(found: Preflight, *, whole: bool = False) -> None:
+    """Print what was found before training: all of it, or what is more than well."""
+    rows = [row for row in found.rows if whole or row.verdict != "ok"]
+    if rows:
+        rich.get_console().print(preflight_table(rows))
 
 
 def demonstration() -> None:
     """Say that the sample photographs are no training set, and how to get one."""
     rich.get_console().print(
         "[yellow]data=sample is a demonstration set of a few photographs.[/] For numbers to report, train on "
-        "real sets: data=folder data.train_dir=DIR data.val_dir=DIR (BSDS300, T91, DIV2K, ...)",
+        "a published set (prepare.py data=t91 fetches one; div2k, bsds300, ...) or on your own: data=folder "
+        "data.train_dir=DIR data.val_dir=DIR",
         soft_wrap=True,
     )
 
@@ -55,8 +88,10 @@ def interruption(interrupted: Interrupted, run_dir: Path) -> None:
     rich.get_console().print(f"[yellow]{interrupted}[/]; resume={run_dir} goes on.", soft_wrap=True)
 
 
-def results(results: Mapping[str, Any], *, loaded: Loaded, checkpoint: Path, run_dir: Path) -> None:
-    """Print what was reached against bicubic, and where things lie."""
+def results(
+    results: Mapping[str, Any], *, loaded: Loaded, trained_on: str | None, checkpoint: Path, run_dir: Path
+) -> None:
+    """Print what was reached against bicubic, and where things lie; `trained_on` is None for MATLAB's bicubic."""
     console = rich.get_console()
     published = {loaded.name: (loaded.model.get("spec") or {}).get("published") or {}}
     console.print()
@@ -67,8 +102,12 @@ def results(results: Mapping[str, Any], *, loaded: Loaded, checkpoint: Path, run
             scale=loaded.scale,
             protocol=results["protocol"],
             published=published,
+            trained_on=trained_on,
         )
     )
+    mismatch = mismatch_line(trained_on=trained_on, scored_on=None) if results["metrics"] else None
+    if mismatch:
+        console.print(mismatch, soft_wrap=True)
     if not results["metrics"]:
         console.print("These images chose best.ckpt, so this is no result; data.root=DIR reports Set5, Set14, ...")
     random_features(results["features"])

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim import Optimizer
 
-from sr_lightning.data.store import Degradation
+from sr_lightning.degradations.base import Degradation
 from sr_lightning.losses.adversarial import AdversarialLoss
 from sr_lightning.losses.weighted_sum import WeightedSum
 from sr_lightning.metrics.lpips import Lpips, lpips_backbone_path
@@ -146,8 +146,15 @@ def describe(config: Node) -> dict[str, Any]:
         "model": dict(config["model"]),
         "loss": names["loss"],
         "data": names["data"],
+        # By which a score on other LR images than those it was trained on is known.
+        "degradation": degradation_name(config),
         "features": {},
     }
+
+
+def degradation_name(config: Node) -> str:
+    """Return in one line how LR is made from HR, or that it was given."""
+    return "lr_dir" if config["data"]["lr_dir"] else build_degradation(config["degradation"]).name
 
 
 def _instantiate_with(node: Node, *, key: str, kind: type[Kind], available: Node) -> Kind:

@@ -24,6 +24,7 @@ class Loaded:
         ema: whether the weights are the averaged ones.
         model: the model's configuration with its `spec`.
         step: optimiser steps of the generator that it has been trained for.
+        degradation: name of what made its training LR, None where the checkpoint does not say.
     """
 
     network: nn.Module
@@ -32,6 +33,7 @@ class Loaded:
     ema: bool
     model: dict[str, Any]
     step: int
+    degradation: str | None
 
 
 def load_network(path: Path) -> Loaded:
@@ -66,6 +68,7 @@ def load_network(path: Path) -> Loaded:
         ema=bool(content.get(EMA_KEY)),
         model=description["model"],
         step=description["step"],
+        degradation=description.get("degradation"),
     )
 
 

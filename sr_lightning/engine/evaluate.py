@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 from sr_lightning.data.benchmarks import EvaluationSet, match_images
 from sr_lightning.data.image import read_uint8
 from sr_lightning.data.scan import DataError
-from sr_lightning.functional.quantize import to_uint8
+from sr_lightning.degradations.base import Degradation
+from sr_lightning.functional.geometry import modcrop
+from sr_lightning.functional.quantize import from_uint8, to_uint8
 from sr_lightning.functional.resize import imresize
 from sr_lightning.metrics.mean import ScoreMean
-from sr_lightning.metrics.protocol import Pair, Protocol, Score, prepare, score
+from sr_lightning.metrics.protocol import Pair, Protocol, Score, own_protocol, prepare, score
 from sr_lightning.networks.luma import Network, forward_rgb
 from sr_lightning.refusal import Refusal
 
@@ -64,31 +67,65 @@ def image_source(folder: Path, evaluation_set: EvaluationSet, *, protocol: Proto
     return read
 
 
+def rules_of(evaluation_set: EvaluationSet, *, otherwise: Protocol) -> Protocol:
+    """Return the protocol that a set is scored under: its own where it has one.
+
+    Raises:
+        Refusal: the rules in the set's yaml are those of no protocol.
+    """
+    try:
+        return own_protocol(evaluation_set.protocol, otherwise=otherwise)
+    except ValueError as error:
+        raise Refusal(f"{evaluation_set.name}: protocol in its yaml: {error}") from error
+
+
 def evaluate_set(
     evaluation_set: EvaluationSet,
     *,
     source: Source,
     protocol: Protocol,
     scale: int,
+    degradation: Degradation | None = None,
+    seed: int = 0,
     save: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Score a set; bicubic is scored beside, under the same protocol.
+    """Score a set under its own protocol or else the given one; bicubic is scored beside, on the same LR.
+
+    Args:
+        evaluation_set: the images.
+        source: makes SR of a pair.
+        protocol: for sets that have none of their own.
+        scale: the upscaling factor.
+        degradation: makes LR from HR; None takes the set's LR, or MATLAB's bicubic where it has none.
+        seed: what the degradation draws by, together with an image's number in the whole set.
+        save: folder for the SR images, in a folder of the set's name.
+        progress: told each image's name.
 
     Returns:
         `psnr`, `ssim` (means over the images), `images`, `bicubic` {psnr, ssim} and `per_image`
-        {name: {psnr, ssim}}.
+        {name: {psnr, ssim}}; where they apply `protocol` (other than the given), `excluded` (names of images left
+        out) and `whole` (how many images the set has in papers, other than those here and left out).
+
+    Raises:
+        Refusal: an image cannot be used, or there is no LR of Y by a degradation.
     """
+    rules = rules_of(evaluation_set, otherwise=protocol)
+    if degradation is not None and rules.grey == "y":
+        raise Refusal(f"protocol={rules.name} makes LR of Y by itself, which no degradation can; use rgb_to_y.")
+    rules = replace(rules, degradation=degradation.name if degradation is not None else None)
     means, baseline = ScoreMean(), ScoreMean()
     per_image: dict[str, dict[str, float]] = {}
     for index, hr_file in enumerate(evaluation_set.hr):
-        lr_file = evaluation_set.lr[index] if evaluation_set.lr else None
         with _refused_by_name(hr_file):
-            lr = None if lr_file is None else _read(lr_file)
-            pair = prepare(_read(hr_file), lr, protocol=protocol, scale=scale)
+            hr = _read(hr_file)
+            lr = _read(evaluation_set.lr[index]) if evaluation_set.lr and degradation is None else None
+            if degradation is not None:
+                lr = degraded(hr, degradation=degradation, number=evaluation_set.number(index), seed=seed)
+            pair = prepare(hr, lr, protocol=rules, scale=scale)
             sr = source(pair, index)
-            result = score(sr, pair.hr, protocol=protocol, scale=scale)
-            baseline.update(bicubic_score(pair, protocol=protocol, scale=scale))
+            result = score(sr, pair.hr, protocol=rules, scale=scale)
+            baseline.update(bicubic_score(pair, protocol=rules, scale=scale))
         means.update(result)
         per_image[hr_file.stem] = {"psnr": result.psnr, "ssim": result.ssim}
         if save is not None:
@@ -99,8 +136,26 @@ def evaluate_set(
     return {
         **_numbers(means.compute()),
         "bicubic": {key: float(bicubic[key]) for key in ("psnr", "ssim")},
+        **({"protocol": rules.as_dict(scale)} if rules != protocol else {}),
+        **_incomplete(evaluation_set),
         "per_image": per_image,
     }
+
+
+def degraded(hr: Tensor, *, degradation: Degradation, number: int, seed: int) -> Tensor:
+    """Make the LR of a whole image, as a file would hold it.
+
+    Args:
+        hr: (1, C, H, W) uint8; a grey image is degraded as RGB with three equal channels, as in training.
+        degradation: makes LR from HR.
+        number: the image's number, which a random degradation draws by.
+        seed: of the draws.
+
+    Returns:
+        (1, 3, H // scale, W // scale) uint8.
+    """
+    colour = from_uint8(modcrop(hr, degradation.scale)).expand(-1, 3, -1, -1)
+    return to_uint8(degradation(colour.contiguous(), samples=[number], seed=seed))
 
 
 def bicubic_score(pair: Pair, *, protocol: Protocol, scale: int) -> Score:
@@ -115,6 +170,16 @@ def bicubic_means(pairs: Sequence[tuple[Tensor, Tensor]], *, protocol: Protocol,
         baseline.update(bicubic_score(prepare(hr, lr, protocol=protocol, scale=scale), protocol=protocol, scale=scale))
     means = baseline.compute()
     return {key: float(means[key]) for key in ("psnr", "ssim")}
+
+
+def _incomplete(evaluation_set: EvaluationSet) -> dict[str, Any]:
+    """Return what keeps a set from being compared with papers: images left out on request, and those not here."""
+    found: dict[str, Any] = {}
+    if evaluation_set.excluded:
+        found["excluded"] = list(evaluation_set.excluded)
+    if evaluation_set.whole not in (None, len(evaluation_set.hr) + len(evaluation_set.excluded)):
+        found["whole"] = evaluation_set.whole
+    return found
 
 
 @contextmanager

@@ -1,11 +1,16 @@
 """The trainer of a run."""
 
+import logging
+import statistics
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 
@@ -50,20 +55,19 @@ def fit(
         config["callbacks"]["checkpoints"], name="checkpoints", available={"folder": run_dir / "checkpoints"}
     )
     assert isinstance(checkpoints, Checkpoints)
-    trainer = _trainer(
+    trainer = build_trainer(
         config,
         module=module,
         accelerator=accelerator,
         precision=precision,
         callbacks=[*_callbacks(config, available), checkpoints, Stopping(checkpoints=checkpoints)],
-        loggers=loggers,
-        run_dir=run_dir,
+        logger=loggers,
+        default_root_dir=run_dir,
     )
-    patch, batch_size = datamodule.lr_patch * datamodule.scale, config["data"]["batch_size"]
+    batch_size = config["data"]["batch_size"]
     started = time.monotonic()
     try:
-        with relaunched_with(run_dir), warnings.catch_warnings():
-            _silence()
+        with relaunched_with(run_dir), silenced():
             last = run_dir / "checkpoints" / "last.ckpt" if step else None
             trainer.fit(module, datamodule=datamodule, ckpt_path=last, weights_only=True)
     finally:
@@ -77,23 +81,30 @@ def fit(
         # Written with the run's next status: another process may have put its failure there by now.
         results.content.update(
             steps=reached,
-            hr_pixels=reached * batch_size * patch**2,
+            hr_pixels=round(reached * batch_size * _hr_pixels(datamodule)),
             seconds=round(results.content["seconds"] + seconds, 3),
             samples_per_second=round((reached - step) * batch_size / seconds, 3) if reached > step else None,
             best_step=checkpoints.best_step,
         )
 
 
-def _trainer(
+def _hr_pixels(datamodule: SRDataModule) -> float:
+    """Return the HR pixels of a sample, on average over images and scales."""
+    if datamodule.crop == "whole":
+        areas = np.concatenate([store.sizes.prod(axis=1) for store in datamodule.train_stores])
+        return float(areas.mean())
+    return statistics.fmean((datamodule.lr_patch * scale) ** 2 for scale in datamodule.scales)
+
+
+def build_trainer(
     config: dict[str, Any],
     *,
     module: SuperResolution,
     accelerator: str,
     precision: str,
-    callbacks: list[Callback],
-    loggers: list[Logger],
-    run_dir: Path,
+    **settings_of_this_use: Any,
 ) -> pl.Trainer:
+    """Return the trainer of a resolved configuration; what it is used for (callbacks, ...) is handed through."""
     settings = config["trainer"]
     manual = not module.automatic_optimization
     return pl.Trainer(
@@ -112,15 +123,13 @@ def _trainer(
         accumulate_grad_batches=1 if manual else module.accumulate,
         gradient_clip_val=settings["gradient_clip_val"],
         deterministic=settings["deterministic"],
-        callbacks=callbacks,
-        logger=loggers,
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         # Lightning's sampler repeats images to fill ranks, which makes a mean wrong.
         use_distributed_sampler=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        default_root_dir=run_dir,
+        **settings_of_this_use,
     )
 
 
@@ -132,13 +141,24 @@ def _callbacks(config: dict[str, Any], available: dict[str, Any]) -> list[Callba
     return [build_callback(node, name=name, available=available) for name, node in named]
 
 
-def _silence() -> None:
+def quieten_lightning() -> None:
+    """Leave out what Lightning tells of devices and of its makers' other products."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
     """Hush advice that does not apply here."""
-    for message in (
-        ".*does not have many workers.*",  # patches come from a memory map: workers cost more than they give
-        ".*`IterableDataset` has `__len__` defined.*",
-        ".*Checkpoint directory.*exists and is not empty.*",
-        ".*find_unused_parameters=True was specified.*",
-        ".*was not set to a distributed sampler.*",
-    ):
-        warnings.filterwarnings("ignore", message)
+    with warnings.catch_warnings():
+        for message in (
+            ".*does not have many workers.*",  # patches come from a memory map: workers cost more than they give
+            ".*`IterableDataset` has `__len__` defined.*",
+            ".*Checkpoint directory.*exists and is not empty.*",
+            ".*find_unused_parameters=True was specified.*",
+            ".*was not set to a distributed sampler.*",
+            ".*but have no `val_dataloader`.*",  # of a run that is only timed
+            ".*`isinstance.treespec, LeafSpec.` is deprecated.*",
+        ):
+            warnings.filterwarnings("ignore", message)
+        yield

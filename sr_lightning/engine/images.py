@@ -3,34 +3,70 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from sr_lightning.data.augment import Augment
 from sr_lightning.data.benchmarks import SSIM_WINDOW, EvaluationSet, find_sets, reportable
-from sr_lightning.data.datamodule import SRDataModule
-from sr_lightning.data.sample import sample_images
-from sr_lightning.data.scan import list_images
-from sr_lightning.data.store import Store
+from sr_lightning.data.catalogue import Entry, catalogue
+from sr_lightning.data.datamodule import PackingProgress, SRDataModule, TrainingSet
+from sr_lightning.data.pairs import match_lr
+from sr_lightning.data.sets import Images, locate
+from sr_lightning.degradations.base import Degradation
+from sr_lightning.degradations.bicubic import Bicubic
 from sr_lightning.engine.build import build_degradation, expand
 from sr_lightning.metrics.lpips import SMALLEST_SIDE, lpips_backbone_path
 
 
-def build_datamodule(config: dict[str, Any]) -> SRDataModule:
-    """Return the training and validation images of a resolved configuration."""
+def locate_images(config: dict[str, Any]) -> Images:
+    """Find the images of a resolved configuration.
+
+    Raises:
+        DataError: some are not there; the message says how to get them.
+    """
+    return locate(
+        config["data"], name=config["names"]["data"], scale=int(config["scale"]), entries=_catalogue(config)
+    )
+
+
+def _catalogue(config: dict[str, Any]) -> dict[str, Entry]:
+    return catalogue([expand(folder) for folder in config["paths"]["catalogue"]])
+
+
+def build_datamodule(config: dict[str, Any], *, progress: PackingProgress | None = None) -> SRDataModule:
+    """Return the training and validation images of a resolved configuration.
+
+    Args:
+        config: of `conf/train.yaml`.
+        progress: told how far the decoding of images is.
+
+    Raises:
+        DataError: images are not there, or LR images do not belong to them.
+    """
     data, scale = config["data"], int(config["scale"])
-    if data["demonstration"]:
-        images = sample_images()
-    else:
-        images = {part: list_images(expand(data[f"{part}_dir"])) for part in ("train", "val")}
+    images = locate_images(config)
     min_side = SSIM_WINDOW + 2 * scale
     if lpips_backbone_path() is not None:
         min_side = max(min_side, SMALLEST_SIDE)
+    model_channels = int(config["model"].get("channels", 3))
     return SRDataModule(
-        train_images=images["train"],
-        val_images=images["val"],
-        test_images=[],
+        train=[
+            TrainingSet(
+                name=part.name,
+                files=part.files,
+                weight=part.weight,
+                lr_files=_lr_files(part.files, config, key="lr_dir"),
+            )
+            for part in images.train
+        ],
+        val_files=images.val,
+        val_lr_files=_lr_files(images.val, config, key="val_lr_dir"),
         scale=scale,
-        degradation=build_degradation(config["degradation"]),
+        scales=data["scales"],
+        degradation={
+            each: build_degradation({**config["degradation"], "scale": each}) for each in data["scales"] or [scale]
+        },
+        augment=Augment(**config["augment"]),
+        crop=data["crop"],
         hr_patch=data["hr_patch"],
         lr_patch=data["lr_patch"],
         batch_size=data["batch_size"],
@@ -38,8 +74,21 @@ def build_datamodule(config: dict[str, Any]) -> SRDataModule:
         num_workers=data["num_workers"],
         seed=config["seed"],
         cache_dir=expand(config["paths"]["cache"]),
+        store=data["store"],
+        device_cache=data["device_cache"],
+        # A network for Y is trained on colour images, of which it takes the Y.
+        channels=3 if model_channels == 1 else model_channels,
+        max_skipped=data["max_skipped"],
         min_side=min_side,
+        progress=progress,
     )
+
+
+def _lr_files(hr_files: list[Path], config: dict[str, Any], *, key: str) -> list[Path] | None:
+    folder = config["data"][key]
+    if not folder:
+        return None
+    return match_lr(hr_files, expand(folder), key=f"data.{key}", scale=int(config["scale"]))
 
 
 def reported_sets(config: dict[str, Any]) -> list[EvaluationSet]:
@@ -51,28 +100,34 @@ def reported_sets(config: dict[str, Any]) -> list[EvaluationSet]:
     sets: list[EvaluationSet] = []
     root = expand(data["root"])
     if root.is_dir() or config["eval"]:
-        sets += find_sets(root, scale=int(config["scale"]), names=config["eval"])
-    if data["val_dir"]:
-        sets = reportable(sets, chosen_on=expand(data["val_dir"]))
-    if data["demonstration"]:
-        sets.append(EvaluationSet("sample", tuple(sample_images()["test"]), None))
-    elif data["test_dir"]:
-        sets.append(EvaluationSet("test", tuple(list_images(expand(data["test_dir"]))), None))
+        sets += find_sets(root, scale=int(config["scale"]), names=config["eval"], exclude=config["eval_exclude"], entries=_catalogue(config))
+    images = locate_images(config)
+    sets = reportable(sets, chosen_on=images.val)
+    if images.test:
+        sets.append(EvaluationSet(images.test_name, tuple(images.test), None))
     return sets
+
+
+def own_degradation(config: dict[str, Any]) -> Degradation | None:
+    """Return what makes the LR of the run's own images; None for the rule of the published benchmark files."""
+    degradation = build_degradation(config["degradation"])
+    return None if degradation.name == Bicubic(scale=int(config["scale"])).name else degradation
 
 
 def validation_set(datamodule: SRDataModule) -> EvaluationSet:
     """Return the validation images that training saw, as files; `datamodule` has been set up."""
     assert datamodule.val_store is not None
     skipped = {path for path, _ in datamodule.val_store.skipped}
-    files = tuple(Path(path) for path in datamodule.val_images if path not in skipped)
-    return EvaluationSet("validation", files, None)
+    kept = [index for index, path in enumerate(datamodule.val_files) if path.absolute() not in skipped]
+    lr_files = datamodule.val_lr_files
+    return EvaluationSet(
+        "validation",
+        tuple(datamodule.val_files[index] for index in kept),
+        None if lr_files is None else tuple(lr_files[index] for index in kept),
+    )
 
 
-def image_pairs(store: Store) -> list[tuple[Tensor, Tensor]]:
-    """Return each image of a store as uint8 (lr, hr), (1, 3, H, W)."""
-    pairs = []
-    for index in range(len(store)):
-        lr, hr = (torch.from_numpy(view.copy()).permute(2, 0, 1)[None] for view in (store.lr(index), store.hr(index)))
-        pairs.append((lr, hr))
-    return pairs
+def validation_pairs(datamodule: SRDataModule) -> list[tuple[Tensor, Tensor]]:
+    """Return each validation image as uint8 (lr, hr), (1, C, H, W), as validation sees it."""
+    assert datamodule.val_store is not None
+    return [datamodule.val_pair(index) for index in range(len(datamodule.val_store))]

@@ -1,7 +1,8 @@
 """The `evaluate` command: sets x PSNR/SSIM as a table and as JSON."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import rich
@@ -9,14 +10,17 @@ from rich.progress import Progress
 from torch import nn
 
 from sr_lightning.data.benchmarks import EvaluationSet, find_sets
-from sr_lightning.engine.build import build_network, expand
+from sr_lightning.data.catalogue import catalogue
+from sr_lightning.degradations.base import Degradation
+from sr_lightning.degradations.bicubic import Bicubic
+from sr_lightning.engine.build import build_degradation, build_network, expand
 from sr_lightning.engine.checkpoint import load_network
-from sr_lightning.engine.evaluate import Source, check_channels, evaluate_set, image_source, network_source
+from sr_lightning.engine.evaluate import Source, check_channels, evaluate_set, image_source, network_source, rules_of
 from sr_lightning.engine.precision import resolve_device
 from sr_lightning.metrics.protocol import Protocol, get_protocol
 from sr_lightning.refusal import Refusal
 from sr_lightning.report.files import write_json
-from sr_lightning.report.tables import Published, score_table
+from sr_lightning.report.tables import Published, mismatch_line, score_table
 
 
 @dataclass(frozen=True)
@@ -26,14 +30,18 @@ class Subject:
     Attributes:
         label: its name in tables.
         scale: the upscaling factor.
-        network: None for a folder of images.
+        network: gives it for images of 1 or 3 channels; None for a folder of images.
+        trained: whether it comes from a checkpoint.
+        trained_on: the degradation that it was trained with, None for MATLAB's bicubic.
         ema: whether its weights are averaged ones.
         published: what its paper printed.
     """
 
     label: str
     scale: int
-    network: nn.Module | None = None
+    network: Callable[[int], nn.Module] | None = None
+    trained: bool = False
+    trained_on: str | None = None
     ema: bool = False
     published: Published | None = None
 
@@ -46,7 +54,8 @@ def report_scores(config: dict[str, Any], *, published_bicubic: Published) -> di
         published_bicubic: what papers print for bicubic.
 
     Returns:
-        What the JSON holds: `model`, `checkpoint`, `images`, `scale`, `protocol` and `metrics` with per-image values.
+        What the JSON holds: `model`, `checkpoint`, `images`, `scale`, `seed`, `protocol`, `trained_on` and `metrics`
+        with per-image values. With a degradation, each set has `standard` too: its scores on its own LR.
 
     Raises:
         Refusal: the subject cannot be scored, or an image does not fit.
@@ -54,51 +63,97 @@ def report_scores(config: dict[str, Any], *, published_bicubic: Published) -> di
     """
     protocol = get_protocol(config["protocol"])
     subject = _subject(config, protocol)
-    found = find_sets(expand(config["data"]["root"]), scale=subject.scale, names=config["eval"])
-    source = _source(config, subject, protocol=protocol)
-    save = expand(config["save"]) if config["save"] else None
-    console = rich.get_console()
-    metrics: dict[str, Any] = {}
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("scoring", total=sum(len(evaluation_set.hr) for evaluation_set in found))
-        for evaluation_set in found:
-            metrics[evaluation_set.name] = evaluate_set(
-                evaluation_set,
-                source=source(evaluation_set),
-                protocol=protocol,
-                scale=subject.scale,
-                save=save,
-                progress=lambda name: bar.update(task, advance=1, description=name),
-            )
+    protocol = replace(protocol, ema=subject.ema)
+    degradation = _degradation(config, subject.scale)
+    found = find_sets(
+        expand(config["data"]["root"]),
+        scale=subject.scale,
+        names=config["eval"],
+        exclude=config["eval_exclude"],
+        entries=catalogue([expand(folder) for folder in config["paths"]["catalogue"]]),
+    )
+    scored_under = replace(protocol, degradation=degradation.name if degradation else None)
+    metrics = _score_sets(config, subject, found, protocol=scored_under, degradation=degradation)
     content = {
         "model": subject.label,
         "checkpoint": config["checkpoint"],
         "images": config["images"],
         "scale": subject.scale,
-        "protocol": {**protocol.as_dict(subject.scale), "ema": subject.ema},
+        "seed": config["seed"],
+        "protocol": scored_under.as_dict(subject.scale),
+        "trained_on": subject.trained_on,
         "metrics": metrics,
     }
+    console = rich.get_console()
     published = {"bicubic": published_bicubic} | ({subject.label: subject.published} if subject.published else {})
     console.print(
         score_table(
-            metrics, label=subject.label, scale=subject.scale, protocol=content["protocol"], published=published
+            metrics,
+            label=subject.label,
+            scale=subject.scale,
+            protocol=content["protocol"],
+            published=published,
+            trained_on=subject.trained_on,
         )
     )
+    scored_on = _other_than_bicubic(scored_under.degradation, subject.scale)
+    mismatch = mismatch_line(trained_on=subject.trained_on, scored_on=scored_on)
+    if mismatch and subject.trained:
+        console.print(mismatch, highlight=False, soft_wrap=True)
     if config["output"]:
         write_json(expand(config["output"]), content)
         console.print(f"scores   {config['output']}", highlight=False, soft_wrap=True)
-    if save is not None:
-        console.print(f"images   {save}", highlight=False, soft_wrap=True)
+    if config["save"]:
+        console.print(f"images   {expand(config['save'])}", highlight=False, soft_wrap=True)
     return content
+
+
+def _score_sets(
+    config: dict[str, Any],
+    subject: Subject,
+    sets: Sequence[EvaluationSet],
+    *,
+    protocol: Protocol,
+    degradation: Degradation | None,
+) -> dict[str, Any]:
+    """Score each set, with a degradation on its LR and, as `standard`, on the set's own."""
+    console = rich.get_console()
+    metrics: dict[str, Any] = {}
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        rounds = 1 if degradation is None else 2
+        task = bar.add_task("scoring", total=rounds * sum(len(evaluation_set.hr) for evaluation_set in sets))
+        for evaluation_set in sets:
+            scores = partial(
+                evaluate_set,
+                evaluation_set,
+                source=_source(config, subject, evaluation_set, protocol=protocol),
+                scale=subject.scale,
+                progress=lambda name: bar.update(task, advance=1, description=name),
+            )
+            result = scores(
+                protocol=protocol,
+                degradation=degradation,
+                seed=config["seed"],
+                save=expand(config["save"]) if config["save"] else None,
+            )
+            if degradation is not None:
+                standard = scores(protocol=replace(protocol, degradation=None))
+                result["standard"] = {key: standard[key] for key in ("psnr", "ssim", "bicubic")}
+            metrics[evaluation_set.name] = result
+    return metrics
 
 
 def _subject(config: dict[str, Any], protocol: Protocol) -> Subject:
     if config["images"]:
         return Subject(label=str(config["images"]), scale=config["scale"])
     if not config["checkpoint"]:
-        # A network without weights works alike on any channels.
-        model = {**config["model"], "channels": protocol.channels}
-        return Subject(label=config["names"]["model"], scale=config["scale"], network=build_network(model))
+        model = config["model"]
+        return Subject(
+            label=config["names"]["model"],
+            scale=config["scale"],
+            # A network without weights works alike on any channels.
+            network=lambda channels: build_network({**model, "channels": channels}),
+        )
     loaded = load_network(expand(config["checkpoint"]))
     if config["scale"] not in (None, loaded.scale):
         raise Refusal(f"scale: the checkpoint was trained for x{loaded.scale}, got scale={config['scale']}.")
@@ -106,16 +161,33 @@ def _subject(config: dict[str, Any], protocol: Protocol) -> Subject:
     return Subject(
         label=loaded.name,
         scale=loaded.scale,
-        network=loaded.network,
+        network=lambda channels: loaded.network,
+        trained=True,
+        trained_on=_other_than_bicubic(loaded.degradation, loaded.scale),
         ema=loaded.ema,
         published=(loaded.model.get("spec") or {}).get("published"),
     )
 
 
-def _source(config: dict[str, Any], subject: Subject, *, protocol: Protocol) -> Callable[[EvaluationSet], Source]:
-    """Return what gives the source of SR images for a set."""
+def _other_than_bicubic(degradation: str | None, scale: int) -> str | None:
+    """Return the name of a degradation, None for MATLAB's bicubic, which the LR files of the sets are made by."""
+    return None if degradation == Bicubic(scale=scale).name else degradation
+
+
+def _degradation(config: dict[str, Any], scale: int) -> Degradation | None:
+    """Return what is to make LR, None for the LR of the sets."""
+    node = config.get("degradation")
+    if not node:
+        return None
+    # A yaml takes the scale from the command line, where a checkpoint's is not known yet.
+    if node["scale"] not in (None, scale):
+        raise Refusal(f"degradation.scale: expected the scale of what is scored, {scale}, got {node['scale']}.")
+    return build_degradation({**node, "scale": scale})
+
+
+def _source(config: dict[str, Any], subject: Subject, evaluation_set: EvaluationSet, *, protocol: Protocol) -> Source:
+    """Return the source of SR images for a set."""
+    rules = rules_of(evaluation_set, otherwise=protocol)
     if subject.network is None:
-        folder = expand(config["images"])
-        return lambda evaluation_set: image_source(folder, evaluation_set, protocol=protocol)
-    network = network_source(subject.network, device=resolve_device(config["device"]))
-    return lambda evaluation_set: network
+        return image_source(expand(config["images"]), evaluation_set, protocol=rules)
+    return network_source(subject.network(rules.channels), device=resolve_device(config["device"]))

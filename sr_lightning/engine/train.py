@@ -3,6 +3,7 @@
 import json
 import logging
 import signal
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -15,16 +16,26 @@ from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.callbacks.stopping import Interrupted
+from sr_lightning.data.benchmarks import EvaluationSet
 from sr_lightning.data.datamodule import SRDataModule
+from sr_lightning.data.overlap import OWN_SETS
 from sr_lightning.data.scan import DataError
 from sr_lightning.engine import announce
-from sr_lightning.engine.build import build_logger, build_module, build_network
+from sr_lightning.engine.build import build_logger, build_module, build_network, degradation_name
 from sr_lightning.engine.checkpoint import load_network
 from sr_lightning.engine.devices import device_name, resolve_accelerator
 from sr_lightning.engine.evaluate import bicubic_means, evaluate_set, network_source
-from sr_lightning.engine.fit import fit
-from sr_lightning.engine.images import build_datamodule, image_pairs, reported_sets, validation_set
+from sr_lightning.engine.fit import fit, quieten_lightning
+from sr_lightning.engine.images import (
+    build_datamodule,
+    own_degradation,
+    reported_sets,
+    validation_pairs,
+    validation_set,
+)
 from sr_lightning.engine.precision import resolve_precision
+from sr_lightning.engine.preflight import check_images
+from sr_lightning.engine.prepare import prepare_images
 from sr_lightning.losses.perceptual import PerceptualLoss
 from sr_lightning.metrics.protocol import get_protocol
 from sr_lightning.modules.base import SuperResolution
@@ -133,6 +144,8 @@ class Run:
             "validation": None,
             "features": {},
             "best_step": None,
+            "degradation": degradation_name(config),
+            "overlap": [],
         }
         if self.rank == 0:
             kept = OmegaConf.to_yaml(OmegaConf.create({**config, "resume": None}))
@@ -146,6 +159,8 @@ class Run:
     def _train_and_evaluate(self) -> None:
         config = self.config
         pl.seed_everything(config["seed"], workers=True, verbose=False)
+        if config["data"]["download"] and self.rank == 0:
+            prepare_images(config)
         # A set that is not there is found out now, not after the training.
         sets = reported_sets(config)
         accelerator = resolve_accelerator(config["trainer"]["accelerator"])
@@ -154,10 +169,16 @@ class Run:
         module = build_module(config, network=network, precision=precision)
         features = _features(module, patch=self._hr_patch())
         module.description["features"] = features
-        datamodule = build_datamodule(config)
-        if self.rank == 0:
-            datamodule.prepare_data()
+        with announce.packing() as progress:
+            datamodule = build_datamodule(config, progress=progress)
+            if self.rank == 0:
+                datamodule.prepare_data()
         datamodule.setup("fit")
+        if self.rank == 0:
+            # Before the first process trains anything; the others wait for it in `fit`.
+            checked = check_images(config, datamodule=datamodule, sets=sets, accelerator=accelerator)
+            announce.preflight(checked.preflight)
+            self.results.update(overlap=checked.overlaps)
         self.results.update(
             parameters=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
             device=device_name(accelerator),
@@ -176,17 +197,15 @@ class Run:
 
     def _fit(self, module: SuperResolution, datamodule: SRDataModule, *, accelerator: str, step: int) -> None:
         config = self.config
-        assert datamodule.train_store is not None
         assert datamodule.val_store is not None
         bicubic: dict[str, float] = {}
         if self.rank == 0:
-            images = len(datamodule.train_store), len(datamodule.val_store)
+            images = sum(map(len, datamodule.train_stores)), len(datamodule.val_store)
             announce.beginning(self.title, self.results.content, images=images, run_dir=self.run_dir)
-            announce.left_out([*datamodule.train_store.skipped, *datamodule.val_store.skipped])
             if config["data"]["demonstration"]:
                 announce.demonstration()
             announce.random_features(self.results.content["features"])
-            bicubic = bicubic_means(image_pairs(datamodule.val_store), protocol=self.protocol, scale=self.scale)
+            bicubic = bicubic_means(validation_pairs(datamodule), protocol=self.protocol, scale=self.scale)
         log.info("%s: %s", self.title, module.description)
         available = {
             "folder": self.run_dir / "panels", "path": self.run_dir / "metrics.csv", "run_dir": self.run_dir,
@@ -207,20 +226,37 @@ class Run:
             results=self.results,
         )
 
-    def _evaluate(self, sets: list[Any], device: torch.device) -> None:
-        """Score the best weights on every set, the last being the validation set, and say where things lie."""
+    def _evaluate(self, sets: list[EvaluationSet], device: torch.device) -> None:
+        """Score the best weights on every set, the last being the validation set, and say where things lie.
+
+        Benchmarks are scored on their own LR images; those of the data set on what the run's degradation makes.
+        """
         best = self.run_dir / "checkpoints" / "best.ckpt"
         path = best if best.is_file() else self.last
         loaded = load_network(path)
         source = network_source(loaded.network, device=device)
+        own = own_degradation(self.config)
+        protocol = replace(self.protocol, ema=loaded.ema)
         scores = {
-            chosen.name: evaluate_set(chosen, source=source, protocol=self.protocol, scale=self.scale)
+            chosen.name: evaluate_set(
+                chosen,
+                source=source,
+                protocol=protocol,
+                scale=self.scale,
+                degradation=own if chosen.name in OWN_SETS and chosen.lr is None else None,
+                seed=self.config["seed"],
+            )
             for chosen in sets
         }
         validation = scores.pop("validation")
-        protocol = {**self.protocol.as_dict(self.scale), "ema": loaded.ema}
-        self.results.update(metrics=scores, validation=validation, protocol=protocol)
-        announce.results(self.results.content, loaded=loaded, checkpoint=path, run_dir=self.run_dir)
+        self.results.update(metrics=scores, validation=validation, protocol=protocol.as_dict(self.scale))
+        announce.results(
+            self.results.content,
+            loaded=loaded,
+            trained_on=None if own is None else own.name,
+            checkpoint=path,
+            run_dir=self.run_dir,
+        )
 
     def _end(self, status: str, exit_code: int, error: str | None = None) -> None:
         log.info("%s: %s", status, error or self.results.content["metrics"])
@@ -258,8 +294,7 @@ def _keep_log(path: Path | None) -> logging.Handler:
     logging.captureWarnings(True)
     root = logging.getLogger()
     root.setLevel(logging.INFO)
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    quieten_lightning()
     handler: logging.Handler = logging.NullHandler()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -78,15 +78,19 @@ class Draws:
     def choice(self, weights: Sequence[float]) -> NDArray[np.int64]:
         """Indices into `weights`, each as likely as its weight, `(N,)`."""
         edges = np.cumsum(np.asarray(weights, np.float64))
-        found = np.searchsorted(edges, self.uniform() * edges[-1], side="right")
-        return np.minimum(found, len(edges) - 1).astype(np.int64)
+        found: NDArray[np.int64] = np.searchsorted(edges, self.uniform() * edges[-1], side="right").astype(np.int64)
+        return found.clip(max=len(edges) - 1)
 
     def grouped(self, size: int) -> "Draws":
         """Streams that `size` consecutive samples share: samples 0 ... size - 1 draw alike, then the next ones."""
         return Draws(self.samples // size, seed=self.seed, purpose=f"{self.purpose} by {size}")
 
     def generator(self, n: int, device: torch.device | str = "cpu") -> torch.Generator:
-        """A generator for what a sample needs by the pixel, such as noise; the n-th sample's, at its next number."""
+        """A generator for what a sample needs by the pixel, such as noise.
+
+        It is seeded by the n-th sample's next number, without taking it: the samples of a batch ask one after the
+        other. Before another noise of the same samples, take a number or use another purpose.
+        """
         column = np.full(1, self._column, np.uint64)
         key = int(splitmix64(self._streams[n : n + 1], column)[0])
         return torch.Generator(device).manual_seed(key >> 1)

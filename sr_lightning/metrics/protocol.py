@@ -4,9 +4,10 @@ The named protocols are the ones that published tables follow. They differ by up
 and by 2 dB between Y and RGB.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,23 +31,26 @@ class Protocol:
     Attributes:
         name: What tables call it.
         color: ``y`` compares the luma of BT.601 in limited range; ``rgb`` all three channels.
-        border: Pixels not counted on each side; ``scale`` for as many as the scale.
+        border: Pixels not counted on each side; ``scale`` for as many as the scale, ``scale+6`` for six more.
         rounding: ``uint8`` rounds SR to what a file would hold; ``none`` only clips it.
         grey: What a grey file is. ``replicate``: RGB with three equal channels. ``y``: luma itself; then
             everything is luma from the start: HR becomes Y, rounded to uint8, before LR is made of it.
         ema: Averaged weights were used.
         self_ensemble: SR is the mean over the eight flips and rotations.
         tile: Side of the tiles SR was put together from, in LR pixels; None for whole images.
+        degradation: The name of the degradation that LR was made by; None for the LR that belongs to the set, or
+            MATLAB's bicubic.
     """
 
     name: str
     color: Literal["y", "rgb"]
-    border: Literal["scale"] | int
+    border: Literal["scale", "scale+6"] | int
     rounding: Literal["uint8", "none"]
     grey: Literal["replicate", "y"]
     ema: bool = False
     self_ensemble: bool = False
     tile: int | None = None
+    degradation: str | None = None
 
     @property
     def channels(self) -> int:
@@ -55,11 +59,19 @@ class Protocol:
 
     def border_pixels(self, scale: int) -> int:
         """Pixels not counted on each side of an SR image of this scale."""
-        return scale if self.border == "scale" else self.border
+        if isinstance(self.border, int):
+            return self.border
+        return scale if self.border == "scale" else scale + 6
 
     def as_dict(self, scale: int) -> dict[str, str | int | bool | None]:
-        """The fields as they stand beside a score in ``results.json``, with the border as a number."""
-        return {**asdict(self), "border": self.border_pixels(scale)}
+        """The fields as they stand beside a score in ``results.json``, with the border as a number.
+
+        ``degradation`` stands there only where there was one.
+        """
+        content = {**asdict(self), "border": self.border_pixels(scale)}
+        if self.degradation is None:
+            del content["degradation"]
+        return content
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -72,6 +84,8 @@ PROTOCOLS: dict[str, Protocol] = {
         # PyTorch ports of networks for Y (FSRCNN-pytorch): LR is a PNG, SR is never rounded.
         Protocol(name="y_float", color="y", border="scale", rounding="none", grey="replicate"),
         Protocol(name="rgb", color="rgb", border="scale", rounding="uint8", grey="replicate"),
+        # DIV2K's validation images since NTIRE 2017, with the border of EDSR's code (its README says scale + 2).
+        Protocol(name="rgb_div2k", color="rgb", border="scale+6", rounding="uint8", grey="replicate"),
     )
 }
 
@@ -95,6 +109,37 @@ def get_protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
         raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}; got {name!r}{nearest(name, PROTOCOLS)}")
     return PROTOCOLS[name]
+
+
+def own_protocol(rules: Mapping[str, Any] | None, *, otherwise: Protocol) -> Protocol:
+    """The protocol that a set is scored under: its own where papers score it in a way of its own.
+
+    Args:
+        rules: ``color`` and ``border`` of the set, as its yaml has them under ``protocol``; None where it has none.
+        otherwise: The protocol of sets without one. What it says of SR and LR (``ema``, ``self_ensemble``,
+            ``tile``, ``degradation``) holds for every set.
+
+    Raises:
+        ValueError: No named protocol has these rules.
+
+    Example:
+        >>> own_protocol({"color": "rgb", "border": "scale+6"}, otherwise=PROTOCOLS["rgb_to_y"]).name
+        'rgb_div2k'
+    """
+    if rules is None:
+        return otherwise
+    wanted = {"rounding": "uint8", "grey": "replicate", **rules}
+    for protocol in PROTOCOLS.values():
+        if {key: getattr(protocol, key, None) for key in wanted} == wanted:
+            return replace(
+                protocol,
+                ema=otherwise.ema,
+                self_ensemble=otherwise.self_ensemble,
+                tile=otherwise.tile,
+                degradation=otherwise.degradation,
+            )
+    given = ", ".join(f"{key}: {value}" for key, value in rules.items())
+    raise ValueError(f"expected the rules of one of the protocols {', '.join(PROTOCOLS)}; got {given}")
 
 
 def prepare(hr: Tensor, lr: Tensor | None, *, protocol: Protocol, scale: int) -> Pair:

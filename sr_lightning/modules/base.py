@@ -78,7 +78,7 @@ class SuperResolution(LightningModule):
         self.last_loss: Tensor | None = None
         self._observed: dict[str, list[Tensor]] = {}
         # In tuples, so that they are no submodules: no `_orig_mod.` keys, no metric's backbone in a checkpoint.
-        self._train_forward: tuple[Callable[[Tensor], Tensor]] = (
+        self._train_forward: tuple[Callable[..., Tensor]] = (
             torch.compile(self.network) if compile_step else self.network,
         )
         # It compares colours.
@@ -113,14 +113,14 @@ class SuperResolution(LightningModule):
         """Map `lr` (N, 3, H, W) in [0, 1] to `sr` (N, 3, scale*H, scale*W), not clamped."""
         return forward_rgb(self._typed_network, lr)
 
-    def train_forward(self, lr: Tensor) -> Tensor:
-        """Run the network, compiled where that was asked for."""
-        return self._train_forward[0](marked_channels_last(lr))
+    def train_forward(self, lr: Tensor, *, scale: int | None = None) -> Tensor:
+        """Run the network, compiled where that was asked for; a network for several scales is told which."""
+        lr = marked_channels_last(lr)
+        return self._train_forward[0](lr) if scale is None else self._train_forward[0](lr, scale)
 
-    def own_channels(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return `lr` and `hr` of a batch as the network takes them: Y for a network of one channel."""
-        lr, hr = batch["lr"], batch["hr"]
-        return (rgb_to_y(lr), rgb_to_y(hr)) if self._typed_network.channels == 1 else (lr, hr)
+    def own_channels(self, images: Tensor) -> Tensor:
+        """Return images as the network takes them: Y for a network of one channel."""
+        return rgb_to_y(images) if self._typed_network.channels == 1 and images.shape[1] == 3 else images
 
     def on_validation_start(self) -> None:
         """Score what is saved: batch norm's averages differ between ranks, and the first rank's are the ones."""

@@ -89,21 +89,23 @@ class GANModule(SuperResolution):
         """Whether the step just done was the last of the generator-only phase."""
         return 0 < self.pretrain_steps == self.step
 
-    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
+    def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> None:
         """One micro-batch: of the generator alone, or of generator and discriminator."""
-        lr, hr = self.own_channels(batch)
+        lr, hr = self.own_channels(batch["lr"]), self.own_channels(batch["hr"])
+        # Where the content loss compares with sharpened images, real ones are still as they are (Real-ESRGAN).
+        real = self.own_channels(batch["real"]) if "real" in batch else hr
         self._micro_batches = (self._micro_batches + 1) % self.accumulate
         update = self._micro_batches == 0
         phase = 0 if self.pretraining else 1
         rate = self.optimizers(use_pl_optimizer=False)[phase].param_groups[0]["lr"]  # type: ignore[index]
-        sr = self.train_forward(lr)
+        sr = self.train_forward(lr, scale=batch.get("scale"))
         if self.pretraining:
             self.pretrain_step(sr, hr, update=update)
         else:
             # One forward of the generator serves both, and neither sees the other's update: several micro-batches
             # then make the same step as one large batch.
             self.generator_step(sr, hr, update=update)
-            self.discriminator_step(sr.detach(), hr, update=update)
+            self.discriminator_step(sr.detach(), real, update=update)
         if update:
             self.record_observed(rate=rate, step=self.step)
 

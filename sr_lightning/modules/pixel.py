@@ -13,10 +13,10 @@ from sr_lightning.modules.base import SuperResolution, parameters_with_gradient
 class PixelModule(SuperResolution):
     """One network, one loss, one optimiser."""
 
-    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of one micro-batch."""
-        lr, hr = self.own_channels(batch)
-        total, terms = self.loss(self.train_forward(lr), hr)
+        lr, hr = self.own_channels(batch["lr"]), self.own_channels(batch["hr"])
+        total, terms = self.loss(self.train_forward(lr, scale=batch.get("scale")), hr)
         self.observe({**terms, "loss": total})
         if (batch_idx + 1) % self.accumulate == 0:
             # The optimiser steps after this.

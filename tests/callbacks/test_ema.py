@@ -71,9 +71,9 @@ def test_validation_sees_the_average_and_training_the_raw_weights(
     forward, train_forward = SuperResolution.forward, SuperResolution.train_forward
 
     def look(kind: str, call: Any) -> Any:
-        def wrapped(self: SuperResolution, lr: Tensor) -> Tensor:
+        def wrapped(self: SuperResolution, lr: Tensor, **scale: Any) -> Tensor:
             seen[kind].append(next(self.network.parameters()).detach().clone())
-            result: Tensor = call(self, lr)
+            result: Tensor = call(self, lr, **scale)
             return result
 
         return wrapped

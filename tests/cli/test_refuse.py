@@ -1,7 +1,6 @@
 """What does not fit together: scale, patch, batch, module, data."""
 
 import pytest
-from PIL import Image
 
 FOLDER = "data=folder"
 
@@ -36,7 +35,21 @@ FOLDER = "data=folder"
         (("model=srgan", "trainer.precision=16-mixed"), "use bf16-mixed or 32-true"),
         (("model=srgan", "module.pretrain_steps=9", "trainer.max_steps=9"), "leaves no adversarial step"),
         (("protocol=y_chain",), "use protocol=rgb_to_y"),
-        (("data.train_dir=x",), "data.train_dir has no meaning for data=sample"),
+        (("data.train_dir=x",), "unknown key 'data.train_dir'"),
+        (("data.train_dir=x",), "data=folder has it"),
+        (("data=set5",), "data=set5 is an evaluation set, nothing to train on"),
+        (("data=div2k", "data.root=nowhere"), "data=div2k: 800 training images are expected under nowhere/DIV2K"),
+        (("data=div2k", "data.root=nowhere"), "`python prepare.py data=div2k scale=4 data.root=nowhere"),
+        (("data=mix", "data.sets={t91: 1, bsds300: null}"), "data.sets: expected weights for all sets or for none"),
+        (("data.val=set6",), "got 'set6'; did you mean 'set5'?"),
+        (("data.store=dsk",), "data.store: expected one of disk, ram, off, got 'dsk'; did you mean 'disk'?"),
+        (("data.crop=center",), "data.crop: expected one of random, centre, whole, resize, got 'center'"),
+        (("data.max_skipped=2",), "data.max_skipped: expected a share between 0 and 1, got 2"),
+        (("data.scales=[2,4]",), "sweep over them instead: -m scale=2,4"),
+        (("data.store=off", "data.device_cache=true"), "choose one"),
+        (("degradation=blur_down", "data.lr_dir=x"), "leave one of the two out"),
+        (("degradation=blur_down", "protocol=y_chain", "model=srcnn"), "no other degradation can"),
+        (("preflight=onyl",), "preflight: expected one of check, only, got 'onyl'"),
         ((FOLDER,), "data.train_dir: expected a folder of images, got nothing; say data.train_dir=PATH"),
         (("eval=[set5]",), "data.root: expected a folder with evaluation sets"),
     ],
@@ -95,7 +108,9 @@ def test_a_set_that_chooses_the_best_weights_is_not_reported(refusal, command, p
     train, hr = photos("train"), photos("sets/Set5/HR")
     photos("sets/Set14/HR", "c.png")
     arguments = (FOLDER, f"data.train_dir={train}", f"data.val_dir={hr}", f"data.root={tmp_path / 'sets'}")
-    assert "holds Set5, which eval would report though it chose best.ckpt" in refusal(*arguments, "eval=[set5,set14]")
+    assert "eval: Set5 would be reported though its images choose best.ckpt (data.val_dir)" in refusal(
+        *arguments, "eval=[set5,set14]"
+    )
     # Sets that nobody named are left out without a word.
     assert not command("train", *arguments).error
     assert not command("train", *arguments, "eval=[set14]").error
@@ -139,9 +154,40 @@ def test_home_is_found(command, photos, monkeypatch, tmp_path):
     assert tree["data"]["train_dir"] == "~/photos"
 
 
-def test_sixteen_bit_images_alone_are_refused(refusal, photos, tmp_path):
-    folder = tmp_path / "deep"
-    folder.mkdir()
-    Image.new("I;16", (300, 300)).save(folder / "a.png")
-    error = refusal(FOLDER, f"data.train_dir={folder}", f"data.val_dir={photos('good')}")
-    assert "not 8-bit" in error
+def test_training_and_lr_folders_belong_together(refusal, command, photos):
+    hr = photos("hr")
+    folders = FOLDER, f"data.train_dir={hr}", f"data.val_dir={hr}", "scale=2"
+    photos("lr", "ax2.png", "bx2.png", side=100)
+    lr = photos("lr").parent / "lr"
+    for name in ("a.png", "b.png"):
+        (lr / name).unlink()
+    assert not command("train", *folders, f"data.lr_dir={lr}").error
+    wrong = photos("wrong", side=101)
+    assert "the LR image of" in refusal(*folders, f"data.lr_dir={wrong}")
+    assert "has 100 x 100 pixels, but" in refusal(*folders, f"data.lr_dir={wrong}")
+    (lr / "bx2.png").unlink()
+    assert "data.lr_dir: expected one LR image for" in refusal(*folders, f"data.lr_dir={lr}")
+    assert "data.val_lr_dir: expected a folder of LR images" in refusal(*folders, "data.val_lr_dir=nowhere")
+
+
+def test_several_scales_need_a_network_for_them(refusal, command, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "several.yaml").write_text(
+        "# A network for several scales.\n_target_: x.Y\nscale: ${scale}\nchannels: 3\n"
+        "spec: {scales: [2, 3, 4], min_size: 1, multiple: 1, multi_scale: true}\n"
+    )
+    several = f"--config-dir={tmp_path}", "model=several", "data.scales=[2,3]", "data.lr_patch=16"
+    assert not command("train", *several, "scale=2").error
+    assert "expected scale=4, which validation scores, among them" in refusal(*several, "scale=4")
+    assert "expected data.lr_patch" in refusal(*several[:3], "data.hr_patch=48", "scale=2")
+
+
+def test_without_a_validation_set_one_is_asked_for(refusal, command, photos):
+    train = f"data.train_dir={photos('train')}"
+    assert "data.val: expected images that choose the best weights" in refusal(FOLDER, train)
+    assert not command("train", FOLDER, train, "data.holdout=1").error
+    assert "expected fewer than the 2 images" in refusal(FOLDER, train, "data.holdout=2")
+
+
+def test_what_is_fetched_by_the_run_may_be_missing_before(command):
+    assert not command("train", "data=t91", "data.root=nowhere", "data.download=true").error

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sr_lightning.data.scan import DataError, check_folder, list_images
+from sr_lightning.data.scan import DataError, bit_depth, check_folder, list_images, mode_problem
 
 
 def test_list_images_walks_any_tree_in_a_fixed_order(tmp_path: Path, save_image: Callable[..., Path]) -> None:
@@ -78,10 +78,32 @@ def test_check_folder_refuses_small_images_and_names_the_largest(
         check_folder(tmp_path, key="data.train_dir", min_side=96)
 
 
-def test_check_folder_counts_an_image_of_16_bits_as_unreadable(tmp_path: Path) -> None:
-    Image.new("I;16", (9, 9)).save(tmp_path / "deep.png")
-    with pytest.raises(DataError, match=r"deep\.png: mode I;16 is not 8-bit"):
+def test_check_folder_takes_images_of_16_bits_and_refuses_deeper_ones(tmp_path: Path) -> None:
+    Image.new("F", (9, 9)).save(tmp_path / "float.tif")
+    with pytest.raises(DataError, match=r"float\.tif: mode F is not 8-bit or 16-bit grey or colour"):
         check_folder(tmp_path, key="data.train_dir", min_side=1)
+    Image.new("I;16", (9, 9)).save(tmp_path / "deep.png")
+    check_folder(tmp_path, key="data.train_dir", min_side=9)
+
+
+def test_arrays_count_where_images_have_more_channels(tmp_path: Path) -> None:
+    for name in ("a.npy", "b.tif", "c.npz"):
+        (tmp_path / name).write_bytes(b"its header is not read")
+    assert [path.name for path in list_images(tmp_path)] == ["b.tif"]
+    assert [path.name for path in list_images(tmp_path, channels=6)] == ["a.npy", "b.tif"]
+    check_folder(tmp_path, key="data.train_dir", min_side=9, channels=6)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match="holds no image file"):
+        check_folder(tmp_path / "none", key="data.train_dir", min_side=9, channels=6)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_depth_and_problem_of_each_mode(tmp_path: Path, mode: str) -> None:
+    Image.new(mode, (4, 3)).save(tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as image:
+        assert bit_depth(image) == (16 if mode == "I;16" else 8)
+        assert (mode_problem(image) is None) == (mode not in ("I;16", "I", "F"))
+        assert (mode_problem(image, deepest=16) is None) == (mode not in ("I", "F"))
 
 
 @pytest.mark.parametrize("module", ["scan", "sample"])

@@ -1,5 +1,7 @@
 """Scores of sets: published numbers, saved images, and images that do not fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,19 @@ from PIL import Image
 from torch import nn
 
 from sr_lightning.data.benchmarks import EvaluationSet, find_sets
-from sr_lightning.engine.evaluate import bicubic_means, check_channels, evaluate_set, image_source, network_source
+from sr_lightning.degradations.base import Fixed
+from sr_lightning.degradations.bicubic import Bicubic as MatlabBicubic
+from sr_lightning.degradations.resize import Resize
+from sr_lightning.engine.evaluate import (
+    bicubic_means,
+    check_channels,
+    degraded,
+    evaluate_set,
+    image_source,
+    network_source,
+    rules_of,
+)
+from sr_lightning.functional.draws import Draws
 from sr_lightning.metrics.protocol import PROTOCOLS
 from sr_lightning.networks.bicubic import Bicubic
 from sr_lightning.networks.espcn import ESPCN
@@ -144,3 +158,106 @@ def test_sr_images_of_another_size_are_refused(tmp_path, evaluation_set):
         Image.open(path).save(tmp_path / path.name)  # not cut to a multiple of the scale
     with pytest.raises(Refusal, match=r"baby\.png has 47x41 pixels, .* has 46x40"):
         evaluate_set(found, source=image_source(tmp_path, found, protocol=rules), protocol=rules, scale=2)
+
+
+def test_a_set_is_scored_under_its_own_protocol(evaluation_set):
+    found, rules = evaluation_set(), replace(PROTOCOLS["rgb_to_y"], ema=True)
+    own = replace(found, protocol={"color": "rgb", "border": "scale+6"})
+    scores = evaluate_set(own, source=bicubic(2, rules), protocol=rules, scale=2)
+    assert scores["protocol"] == replace(PROTOCOLS["rgb_div2k"], ema=True).as_dict(2)
+    expected = evaluate_set(found, source=bicubic(2, rules), protocol=PROTOCOLS["rgb_div2k"], scale=2)
+    assert "protocol" not in expected
+    assert (scores["psnr"], scores["bicubic"]) == (expected["psnr"], expected["bicubic"])
+    # Where it is the given one anyway there is nothing to say.
+    assert "protocol" not in evaluate_set(own, source=bicubic(2, rules), protocol=PROTOCOLS["rgb_div2k"], scale=2)
+    with pytest.raises(Refusal, match="Set5: protocol in its yaml: expected the rules of one of"):
+        rules_of(replace(found, protocol={"color": "lab"}), otherwise=rules)
+
+
+def test_what_is_missing_of_a_set_is_said(evaluation_set):
+    found, rules = evaluation_set(), PROTOCOLS["rgb_to_y"]
+
+    def said(**changes):
+        scores = evaluate_set(replace(found, **changes), source=bicubic(2, rules), protocol=rules, scale=2)
+        return {key: scores[key] for key in ("images", "excluded", "whole") if key in scores}
+
+    assert said() == said(whole=2) == {"images": 2}
+    assert said(whole=3) == {"images": 2, "whole": 3}
+    assert said(whole=3, excluded=("woman",)) == {"images": 2, "excluded": ["woman"]}
+
+
+class Noise(Fixed):
+    """Every n-th pixel and noise, the kind of degradation that draws."""
+
+    name, margin, stored, scale = "noise", 0, False, 2
+
+    def __call__(self, hr, *, samples, seed):
+        drawn = Draws(samples, seed=seed, purpose="noise").uniform(-0.2, 0.2)
+        return hr[..., ::2, ::2] + torch.from_numpy(drawn).float().reshape(-1, 1, 1, 1)
+
+
+def test_lr_by_a_degradation(evaluation_set, tmp_path):
+    found, rules = evaluation_set(), PROTOCOLS["rgb_to_y"]
+    seen = []
+
+    def source(pair, index):
+        seen.append(pair.lr)
+        return bicubic(2, rules)(pair, index)
+
+    degradation = Resize(scale=2, kind="pil")
+    scores = evaluate_set(found, source=source, protocol=rules, scale=2, degradation=degradation)
+    for lr, path in zip(seen, found.hr, strict=True):
+        with Image.open(path) as image:
+            hr = image.convert("RGB")
+        small = hr.crop((0, 0, hr.width // 2 * 2, hr.height // 2 * 2)).resize(
+            (hr.width // 2, hr.height // 2), Image.Resampling.BICUBIC
+        )
+        np.testing.assert_array_equal(lr[0].permute(1, 2, 0).mul(255).round().numpy(), np.asarray(small))
+    assert scores["protocol"]["degradation"] == "resize_pil_x2"
+    # Bicubic is scored on the same LR.
+    assert scores["bicubic"]["psnr"] == pytest.approx(scores["psnr"], abs=1e-4)
+    standard = evaluate_set(found, source=bicubic(2, rules), protocol=rules, scale=2)
+    assert abs(standard["bicubic"]["psnr"] - scores["bicubic"]["psnr"]) > 1e-3
+    # The LR files of the set, which are MATLAB's bicubic.
+    as_files = evaluate_set(
+        found, source=bicubic(2, rules), protocol=rules, scale=2, degradation=MatlabBicubic(scale=2)
+    )
+    assert as_files["per_image"] == standard["per_image"]
+
+
+def test_what_a_degradation_draws_depends_on_the_image_and_the_seed_alone(evaluation_set):
+    found, rules = evaluation_set(), PROTOCOLS["rgb_to_y"]
+
+    def scores(chosen, seed=1):
+        given = {"source": bicubic(2, rules), "protocol": rules, "scale": 2, "degradation": Noise(), "seed": seed}
+        return evaluate_set(chosen, **given)["per_image"]
+
+    whole = scores(found)
+    assert scores(found) == whole
+    assert scores(found, seed=2) != whole
+    left = replace(found, hr=found.hr[1:], lr=found.lr[1:], excluded=("baby",), numbers=(1,))
+    assert scores(left) == {"bridge": whole["bridge"]}
+
+
+def test_degraded_images_are_what_a_file_would_hold():
+    grey = torch.randint(0, 256, (1, 1, 9, 12), dtype=torch.uint8)
+    lr = degraded(grey, degradation=Noise(), number=3, seed=0)
+    assert (lr.dtype, lr.shape) == (torch.uint8, (1, 3, 4, 6))
+    drawn = float(Draws([3], seed=0, purpose="noise").uniform(-0.2, 0.2)[0])
+    expected = (grey[..., :8:2, ::2] / 255 + drawn).clamp(0, 1).mul(255).round()
+    assert (lr.int() - expected).abs().max() <= 1
+
+
+def test_a_degradation_has_no_place_in_a_protocol_that_makes_lr_of_y(evaluation_set):
+    rules = PROTOCOLS["y_chain"]
+    with pytest.raises(Refusal, match="makes LR of Y by itself, which no degradation can; use rgb_to_y"):
+        evaluate_set(evaluation_set(), source=bicubic(2, rules), protocol=rules, scale=2, degradation=Noise())
+
+
+@pytest.mark.parametrize(("kind", "psnr"), [("pil", 28.43), ("cv2", 27.80), ("bilinear", 28.31)])
+def test_bicubic_on_set5_made_as_in_tutorials(shared, kind, psnr):
+    """Pillow, OpenCV and F.interpolate at x4; 28.43 on MATLAB's LR."""
+    [found] = find_sets(shared / "data" / "benchmarks", scale=4, names="set5")
+    rules, degradation = PROTOCOLS["rgb_to_y"], Resize(scale=4, kind=kind)
+    scores = evaluate_set(found, source=bicubic(4, rules), protocol=rules, scale=4, degradation=degradation)
+    assert scores["psnr"] == pytest.approx(psnr, abs=0.006)

@@ -186,11 +186,11 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
     forward = SuperResolution.train_forward
 
-    def interrupting(self: SuperResolution, lr: torch.Tensor) -> torch.Tensor:
+    def interrupting(self: SuperResolution, lr: torch.Tensor, **scale: Any) -> torch.Tensor:
         if self.step == step - 1:
             os.kill(os.getpid(), signal.SIGTERM)
             monkeypatch.undo()
-        return forward(self, lr)
+        return forward(self, lr, **scale)
 
     monkeypatch.setattr(SuperResolution, "train_forward", interrupting)
 

@@ -137,12 +137,12 @@ def test_a_second_signal_does_not_wait(run_tiny: Any, tmp_path: Path, monkeypatc
 
     forward = SuperResolution.train_forward
 
-    def slow(self: SuperResolution, lr: torch.Tensor) -> torch.Tensor:
+    def slow(self: SuperResolution, lr: torch.Tensor, **scale: Any) -> torch.Tensor:
         if self.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
             raise AssertionError("not reached")
-        return forward(self, lr)
+        return forward(self, lr, **scale)
 
     monkeypatch.setattr(SuperResolution, "train_forward", slow)
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)

@@ -16,7 +16,7 @@ from torch import Tensor
 from sr_lightning.functional.color import rgb_to_ycbcr, ycbcr_to_rgb
 from sr_lightning.functional.quantize import from_uint8
 from sr_lightning.functional.resize import downscale_uint8, imresize
-from sr_lightning.metrics.protocol import PROTOCOLS, Protocol, get_protocol, prepare, score
+from sr_lightning.metrics.protocol import PROTOCOLS, Protocol, get_protocol, own_protocol, prepare, score
 
 SCALES = (2, 3, 4)
 # protocol.md, section 1.3: PSNR and SSIM of the deterministic pair for borders of 0, 2, 3, 4 pixels.
@@ -83,6 +83,7 @@ def test_the_fields_are_the_ones_that_results_json_promises() -> None:
         "ema",
         "self_ensemble",
         "tile",
+        "degradation",
     ]
     assert get_protocol("rgb_to_y").as_dict(3) == {
         "name": "rgb_to_y",
@@ -95,6 +96,9 @@ def test_the_fields_are_the_ones_that_results_json_promises() -> None:
         "tile": None,
     }
     assert json.loads(json.dumps(replace(PROTOCOLS["rgb"], border=10).as_dict(4)))["border"] == 10
+    # Only where there was one.
+    assert replace(PROTOCOLS["rgb"], degradation="noise_30").as_dict(4)["degradation"] == "noise_30"
+    assert [PROTOCOLS["rgb_div2k"].as_dict(scale)["border"] for scale in SCALES] == [8, 9, 10]
 
 
 def test_the_names_and_what_they_mean() -> None:
@@ -104,10 +108,39 @@ def test_the_names_and_what_they_mean() -> None:
         "y_chain": ("y", "scale", "uint8", "y", 1),
         "y_float": ("y", "scale", "none", "replicate", 3),
         "rgb": ("rgb", "scale", "uint8", "replicate", 3),
+        "rgb_div2k": ("rgb", "scale+6", "uint8", "replicate", 3),
     }
     assert all(get_protocol(name).name == name for name in PROTOCOLS)
     with pytest.raises(FrozenInstanceError):
         PROTOCOLS["rgb"].color = "y"  # type: ignore[misc]
+
+
+def test_a_set_may_have_rules_of_its_own() -> None:
+    otherwise = replace(PROTOCOLS["y_chain"], ema=True, tile=64, degradation="noise_30")
+    assert own_protocol(None, otherwise=otherwise) is otherwise
+    own = own_protocol({"color": "rgb", "border": "scale+6"}, otherwise=otherwise)
+    # What was compared is the set's; how SR and LR were made is the caller's.
+    assert own == replace(PROTOCOLS["rgb_div2k"], ema=True, tile=64, degradation="noise_30")
+    assert own_protocol({"color": "y", "border": "scale"}, otherwise=PROTOCOLS["rgb"]) == PROTOCOLS["rgb_to_y"]
+
+
+@pytest.mark.parametrize("rules", [{"color": "rgb", "border": 7}, {"colour": "rgb", "border": "scale"}])
+def test_rules_of_no_protocol_are_refused(rules: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=rf"one of the protocols rgb_to_y, .*; got .*border: {rules['border']}"):
+        own_protocol(rules, otherwise=PROTOCOLS["rgb"])
+
+
+def test_the_border_of_div2k_is_six_pixels_wider() -> None:
+    hr = torch.randint(0, 256, (1, 3, 40, 44)) / 255
+    sr = hr.clone()
+    sr[..., :9, :] = 0  # all that is wrong lies outside
+    sr[..., -9:] = 0
+    assert score(sr, hr, protocol=PROTOCOLS["rgb_div2k"], scale=3).psnr == float("inf")
+    assert score(sr, hr, protocol=PROTOCOLS["rgb_div2k"], scale=2).psnr < 40
+    inner = slice(9, -9)
+    expected = score(sr * 0.9, hr, protocol=PROTOCOLS["rgb_div2k"], scale=3)
+    cropped = replace(PROTOCOLS["rgb"], border=0)
+    assert score(sr[..., inner, inner] * 0.9, hr[..., inner, inner], protocol=cropped, scale=3) == expected
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
@@ -131,7 +164,7 @@ def test_the_vectors_of_the_protocol(vector_pair: tuple[Tensor, Tensor], name: s
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_scikit_image_agrees_on_an_unrounded_image(name: str, scale: int) -> None:
     protocol = PROTOCOLS[name]
-    hr = torch.randint(0, 256, (1, protocol.channels, 24, 20)) / 255
+    hr = torch.randint(0, 256, (1, protocol.channels, 36, 32)) / 255
     sr = hr + 0.1 * torch.randn_like(hr)
     first, second = sr[0].double().numpy() * 255, hr[0].double().numpy() * 255
     if protocol.rounding == "uint8":
@@ -139,7 +172,8 @@ def test_scikit_image_agrees_on_an_unrounded_image(name: str, scale: int) -> Non
     if name in ("rgb_to_y", "y_float"):
         first, second = (rgb2ycbcr(image / 255, channel_axis=0)[:1] for image in (first, second))
     first = np.clip(first, 0, 255)
-    first, second = (image[:, scale:-scale, scale:-scale] for image in (first, second))
+    border = scale + 6 if name == "rgb_div2k" else scale
+    first, second = (image[:, border:-border, border:-border] for image in (first, second))
     result = score(sr, hr, protocol=protocol, scale=scale)
     assert result.psnr == pytest.approx(peak_signal_noise_ratio(second, first, data_range=255), abs=1e-5)
     assert result.ssim == pytest.approx(

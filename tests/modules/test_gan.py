@@ -265,3 +265,17 @@ def test_the_discriminator_learns_to_tell(gan: Callable[..., Any], fit: Any, bat
     records = fit(module, batches(1) * 100)
     losses = [row["train/discriminator"] for row in records.rows.values()]
     assert losses[-1] < 0.95 * losses[0]
+
+
+def test_the_discriminator_sees_real_images_where_the_loss_sees_sharpened_ones(
+    gan: Callable[..., Any], fit: Any, batches: Any
+) -> None:
+    seen: list[Tensor] = []
+    module, (batch,) = gan(), batches(1)
+    module.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    real = batch["hr"].flip(-1)
+    records = fit(module, [{**batch, "real": real}])
+    assert sum(torch.equal(image, real) for image in seen) == 1
+    assert not any(torch.equal(image, batch["hr"]) for image in seen)
+    plain = fit(gan(), [batch])
+    assert records.rows[1]["train/l1"] == plain.rows[1]["train/l1"]

@@ -100,3 +100,18 @@ def test_compile_leaves_keys_clean_and_validation_uncompiled(pixel: Callable[...
     # Validation calls the network itself, at any size, without another compilation.
     assert compiled.network(data[0]["lr"][:, :, :5]).shape == (4, 3, 10, 16)
     assert type(compiled.network) is type(plain.network)
+
+
+def test_a_network_for_several_scales_is_told_the_batchs(
+    pixel: Callable[..., Any], fit: Any, tiny_net: Any, batches: Any
+) -> None:
+    told: list[int] = []
+
+    class Several(tiny_net):  # type: ignore[misc]
+        def forward(self, lr: torch.Tensor, scale: int | None = None) -> torch.Tensor:
+            told.append(scale or 0)
+            return super().forward(lr)
+
+    first, second = batches(2)
+    fit(pixel(network=Several()), [{**first, "scale": 2}, {**second, "scale": 4}, batches(1)[0]])
+    assert told == [2, 4, 0]

@@ -2,10 +2,11 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from sr_lightning.metrics.protocol import PROTOCOLS
-from sr_lightning.report.tables import protocol_line, score_table
+from sr_lightning.report.tables import mismatch_line, protocol_line, score_table
 
 METRICS = {
     "Set5": {"psnr": 30.456, "ssim": 0.8612, "images": 5, "bicubic": {"psnr": 28.43, "ssim": 0.8111}},
@@ -13,10 +14,10 @@ METRICS = {
 }
 
 
-def printed(**arguments):
+def printed(*, metrics=METRICS, degradation=None, **arguments):
     console = Console(file=io.StringIO(), width=100)
-    protocol = PROTOCOLS["rgb_to_y"].as_dict(4)
-    console.print(score_table(METRICS, scale=4, protocol=protocol, **arguments))
+    protocol = {**PROTOCOLS["rgb_to_y"].as_dict(4), "degradation": degradation}
+    console.print(score_table(metrics, scale=4, protocol=protocol, **arguments))
     return console.file.getvalue()
 
 
@@ -45,3 +46,84 @@ def test_bicubic_stands_once():
 def test_protocol_in_words():
     described = {**PROTOCOLS["rgb"].as_dict(2), "rounding": "none", "ema": True}
     assert protocol_line(described) == "protocol rgb: RGB, SR not rounded, border 2 px, EMA weights"
+    described = {**PROTOCOLS["rgb_div2k"].as_dict(3), "degradation": "noise_30"}
+    assert protocol_line(described) == "protocol rgb_div2k: RGB, SR rounded to uint8, border 9 px, LR by noise_30"
+
+
+def test_sets_under_other_protocols_stand_in_other_tables():
+    own = {**METRICS["mine"], "protocol": PROTOCOLS["rgb_div2k"].as_dict(4)}
+    text = printed(metrics={"DIV2K_val": own, **METRICS, "DIV2K_801_810": own}, label="bicubic", published={})
+    assert rows(text) == [
+        ["bicubic", "25.00 / 0.7000", "25.00 / 0.7000"],
+        ["bicubic", "30.46 / 0.8612", "25.00 / 0.7000"],
+    ]
+    first, second = text.split("protocol rgb_div2k: RGB, SR rounded to uint8, border 10 px")
+    assert "DIV2K_val (2)" in first
+    assert "DIV2K_801_810 (2)" in first
+    assert "Set5" not in first
+    assert "protocol rgb_to_y: Y of BT.601" in second
+
+
+@pytest.mark.parametrize(
+    ("incomplete", "heading"),
+    [
+        ({"images": 4, "excluded": ["woman"]}, "Set5 without woman (4)"),
+        ({"images": 3, "excluded": ["woman", "baby"]}, "Set5 without woman and baby (3)"),
+        ({"images": 2, "excluded": ["woman", "baby", "bird"]}, "Set5 without 3 images (2)"),
+        ({"images": 3, "whole": 5}, "Set5 (3 of 5)"),
+        ({"images": 6, "whole": 5}, "Set5 (6, not 5)"),
+        ({"images": 2, "whole": 5, "excluded": ["woman"]}, "Set5 without woman (2 of 4)"),
+    ],
+)
+def test_an_incomplete_set_is_marked_and_not_compared_with_papers(incomplete, heading):
+    edsr = {"rgb_to_y": {"x4": {"Set5": [32.46, 0.8968], "mine": [26.0, 0.7]}}}
+    metrics = {**METRICS, "Set5": {**METRICS["Set5"], **incomplete}}
+    text = printed(metrics=metrics, label="edsr", published={"edsr": edsr})
+    assert heading in text
+    assert rows(text)[-1] == ["edsr, published (rgb_to_y)", "-", "26.00 / 0.7000"]
+    alone = printed(metrics={"Set5": metrics["Set5"]}, label="edsr", published={"edsr": edsr})
+    assert "published" not in alone
+
+
+STANDARD = {"psnr": 31.456, "ssim": 0.88, "bicubic": {"psnr": 28.63, "ssim": 0.82}}
+ON_PIL = {"Set5": {**METRICS["Set5"], "standard": STANDARD}}
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "marks", "change"),
+    [
+        (None, ("", ", as trained"), ["penalty of the mismatch", "-1.00"]),
+        ("pil", (", as trained", ""), ["penalty of the mismatch", "+1.00"]),
+        ("noise", ("", ""), ["change of edsr", "-1.00"]),
+    ],
+)
+def test_both_conditions_and_what_the_mismatch_costs(trained_on, marks, change):
+    published = {"edsr": {"rgb_to_y": {"x4": {"Set5": [32.46, 0.8968]}}}}
+    text = printed(metrics=ON_PIL, degradation="pil", label="edsr", published=published, trained_on=trained_on)
+    bicubic = "+0.20" if trained_on == "pil" else "-0.20"
+    assert rows(text) == [
+        [f"edsr, LR by pil{marks[0]}", "30.46 / 0.8612"],
+        [f"edsr, the sets' LR{marks[1]}", "31.46 / 0.8800"],
+        change,
+        ["bicubic, LR by pil", "28.43 / 0.8111"],
+        ["bicubic, the sets' LR", "28.63 / 0.8200"],
+        ["change of bicubic", bicubic],
+    ]
+    assert "LR by pil" in text.splitlines()[-1]
+
+
+def test_bicubic_was_trained_on_nothing():
+    assert rows(printed(metrics=ON_PIL, degradation="pil", label="bicubic", published={})) == [
+        ["bicubic, LR by pil", "30.46 / 0.8612"],
+        ["bicubic, the sets' LR", "31.46 / 0.8800"],
+        ["change of bicubic", "-1.00"],
+    ]
+
+
+def test_a_mismatch_in_words():
+    assert mismatch_line(trained_on=None, scored_on=None) is None
+    assert mismatch_line(trained_on="pil", scored_on="pil") is None
+    assert "Trained on LR by pil, scored on LR by MATLAB's bicubic" in (
+        mismatch_line(trained_on="pil", scored_on=None) or ""
+    )
+    assert "by MATLAB's bicubic, scored on LR by pil" in (mismatch_line(trained_on=None, scored_on="pil") or "")

@@ -1,0 +1,500 @@
+"""Building a store: resumable after any kill, in parallel, by one process at a time."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import filelock
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sr_lightning.data.bands import Bands
+from sr_lightning.data.filling import JOURNAL, check_space, fill, map_in_order, synchronise
+from sr_lightning.data.fingerprint import WORDS, fingerprint
+from sr_lightning.data.image import Header, Pixels, read_header, read_image, resize_to_square
+from sr_lightning.data.scan import DataError
+
+_VERSION = 2
+INFO, INDEX, NAMES, HASHES, HR = "info.json", "index.npy", "names.bin", "hashes.npy", "hr.bin"
+_BUILDING = ".building"
+_ENTRY = np.dtype([("start", "<i8"), ("height", "<i4"), ("width", "<i4"), ("name_end", "<i8"), ("source", "<i4")])
+# Seconds between two looks at what another builder has done.
+_LOOK_EVERY = 1.0
+
+Progress = Callable[[int, int], None]
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The HR files of a store and how they are read; see `Store.open_or_build`.
+
+    Raises:
+        DataError: there is no file.
+    """
+
+    paths: Sequence[Path]
+    channels: int
+    resize: int | None
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise DataError("a store needs at least one image, got none.")
+
+    @cached_property
+    def root(self) -> str:
+        """The folder that all have in common."""
+        return os.path.commonpath([os.path.dirname(path) for path in self.absolute])  # noqa: PTH120
+
+    @cached_property
+    def absolute(self) -> list[str]:
+        """The paths, from the root of the file system on."""
+        here = os.getcwd()  # noqa: PTH109
+        return [os.path.join(here, path) for path in self.paths]  # noqa: PTH118
+
+    @cached_property
+    def key(self) -> str:
+        """Another one whenever the pixels of the store may be other ones."""
+        return _digest([_VERSION, self.channels, self.resize], self.absolute)[:32]
+
+
+class LrRule(Protocol):
+    """Where the LR of one scale comes from."""
+
+    @property
+    def scale(self) -> int:
+        """HR pixels per LR pixel."""
+
+    @property
+    def name(self) -> str:
+        """File name in the store's folder, without suffix: another one whenever LR is another one."""
+
+    def describe(self) -> str:
+        """What it is, for people."""
+
+    def make(self, hr: Pixels, source: int) -> Pixels:
+        """Return LR `(H // scale, W // scale, C)` of the HR image `(H, W, C)` that was number `source` given."""
+
+
+class Downscale(Protocol):
+    """How stored LR is made from HR, under a name that is another one whenever the result is another one."""
+
+    @property
+    def name(self) -> str:
+        """Kind and parameters in one line."""
+
+    def downscale(self, image: torch.Tensor, /) -> torch.Tensor:
+        """Map `(1, C, scale*H, scale*W)` to `(1, C, H, W)`, both uint8 or both uint16."""
+
+
+@dataclass(frozen=True)
+class MadeLr:
+    """LR made from HR by a degradation."""
+
+    scale: int
+    degradation: Downscale
+
+    @property
+    def name(self) -> str:
+        """See `LrRule`."""
+        return f"lr_x{self.scale}_{hashlib.sha256(self.degradation.name.encode()).hexdigest()[:16]}"
+
+    def describe(self) -> str:
+        """See `LrRule`."""
+        return self.degradation.name
+
+    def make(self, hr: Pixels, source: int) -> Pixels:
+        """See `LrRule`."""
+        return downscale(hr, self.scale, self.degradation)
+
+
+def downscale(hr: Pixels, scale: int, degradation: Downscale) -> Pixels:
+    """LR `(H // scale, W // scale, C)` of HR `(H, W, C)`, of which what the scale does not divide is cut off.
+
+    Raises:
+        ValueError: the degradation's result has another size or type.
+    """
+    height, width, channels = hr.shape
+    height, width = height // scale, width // scale
+    image = torch.from_numpy(hr[: height * scale, : width * scale]).permute(2, 0, 1)[None].contiguous()
+    lr = degradation.downscale(image)
+    if lr.shape != (1, channels, height, width) or lr.dtype != image.dtype:
+        raise ValueError(
+            f"expected degradation {degradation.name} to give {image.dtype} of shape {(1, channels, height, width)} "
+            f"for scale {scale}, got {lr.dtype} of {tuple(lr.shape)}; give it the same scale."
+        )
+    pixels: Pixels = lr[0].permute(1, 2, 0).contiguous().numpy()
+    return pixels
+
+
+@dataclass(frozen=True)
+class ReadLr:
+    """LR read from files, one for each HR file."""
+
+    scale: int
+    files: Sequence[Path]
+    sources: Sources
+
+    def __post_init__(self) -> None:
+        if len(self.files) != len(self.sources.paths):
+            raise DataError(
+                f"expected an LR file for each of the {len(self.sources.paths)} HR files at scale {self.scale}, "
+                f"got {len(self.files)}."
+            )
+
+    @cached_property
+    def name(self) -> str:
+        """See `LrRule`."""
+        return f"lr_x{self.scale}_{_digest([self.scale], [os.fspath(path.absolute()) for path in self.files])[:16]}"
+
+    def describe(self) -> str:
+        """See `LrRule`."""
+        return f"files, the first {self.files[0]}"
+
+    def make(self, hr: Pixels, source: int) -> Pixels:
+        """See `LrRule`."""
+        height, width = hr.shape[0] // self.scale, hr.shape[1] // self.scale
+        lr = read_image(self.files[source], channels=self.sources.channels, dtype=hr.dtype)
+        if lr.shape[:2] != (height, width):
+            raise DataError(
+                f"{self.files[source]} is no x{self.scale} LR of {self.sources.paths[source]}: expected "
+                f"{width}x{height} pixels for HR of {hr.shape[1]}x{hr.shape[0]}, got {lr.shape[1]}x{lr.shape[0]}."
+            )
+        return lr
+
+
+def lr_rules(
+    scales: Sequence[int],
+    degradation: Downscale | Mapping[int, Downscale] | None,
+    *,
+    lr_paths: Mapping[int, Sequence[Path]] | None,
+    sources: Sources,
+) -> list[LrRule]:
+    """Where the LR of each scale comes from; the arguments are those of `Store.open_or_build`."""
+    files = lr_paths or {}
+    made = [scale for scale in scales if scale not in files]
+    if not isinstance(degradation, Mapping):
+        degradation = dict.fromkeys(made, degradation) if degradation is not None else {}
+    missing = [scale for scale in made if scale not in degradation]
+    if missing:
+        raise ValueError(f"expected a degradation or LR files for scale {missing[0]}, got neither.")
+    return [
+        ReadLr(scale, files[scale], sources) if scale in files else MadeLr(scale, degradation[scale])
+        for scale in sorted(set(scales))
+    ]
+
+
+def build(
+    sources: Sources,
+    rules: Sequence[LrRule],
+    *,
+    cache_dir: Path,
+    max_skipped: float,
+    progress: Progress | None,
+) -> Path:
+    """Make what is missing of a store and return its folder; the arguments are those of `Store.open_or_build`.
+
+    Built in `<key>.building`, under a lock that the system releases when its holder dies, synchronised to the
+    disk and then renamed: a build that was killed is never mistaken for a store, and goes on where it stood.
+    """
+    folder = cache_dir / sources.key
+    if _hr_is_whole(folder) and all(_lr_is_whole(folder, rule) for rule in rules):
+        return folder
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    report = _Report(progress, len(sources.paths), 1 + len(rules))
+    lock = filelock.FileLock(f"{folder}.lock")
+    _wait_for(lock, _building(folder), report)
+    try:
+        if not _hr_is_whole(folder):
+            shutil.rmtree(folder, ignore_errors=True)  # it is there if somebody deleted or cut a file in it
+            scales = [rule.scale for rule in rules]
+            _build_hr(folder, sources, scales=scales, max_skipped=max_skipped, report=report)
+        for number, rule in enumerate(rules, start=1):
+            if not _lr_is_whole(folder, rule):
+                _build_lr(folder, rule, report=partial(report, part=number))
+    finally:
+        lock.release()
+    return folder
+
+
+@dataclass
+class _Report:
+    """Calls `progress` with steps out of images x parts: HR is one part, LR of each scale another."""
+
+    progress: Progress | None
+    images: int
+    parts: int
+
+    def __call__(self, done: int, *, part: int = 0) -> None:
+        if self.progress is not None:
+            self.progress(part * self.images + done, self.parts * self.images)
+
+
+def _wait_for(lock: filelock.BaseFileLock, building: Path, report: _Report) -> None:
+    """Acquire the lock, telling meanwhile how far its holder is."""
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        _logger.warning("another process is building the store %s: waiting for it.", building.with_suffix(""))
+    while not lock.is_locked:
+        with contextlib.suppress(filelock.Timeout):
+            lock.acquire(timeout=_LOOK_EVERY)
+        with contextlib.suppress(FileNotFoundError):
+            report((building / HR).with_suffix(JOURNAL).read_bytes().count(b"\n"))
+
+
+def check_skipped(skipped: Sequence[tuple[str | Path, str]], *, of: int, max_skipped: float) -> None:
+    """Raise DataError if more than the share `max_skipped` of the `of` images is left out, or all are."""
+    if len(skipped) == of:
+        raise nothing_left(skipped)
+    if len(skipped) > max_skipped * of:
+        raise DataError(
+            f"{len(skipped)} of {of} images cannot be used ({_first(skipped)}), more than the share "
+            f"data.max_skipped={max_skipped:g} allows; repair or remove them, use smaller patches, or allow more."
+        )
+
+
+def nothing_left(skipped: Sequence[tuple[str | Path, str]]) -> DataError:
+    """The error for a store without images."""
+    return DataError(f"none of the {len(skipped)} images can be used ({_first(skipped)}).")
+
+
+def _first(skipped: Sequence[tuple[str | Path, str]]) -> str:
+    # Most reasons name their file already, as they may stand alone.
+    texts = [reason.rstrip(".") if str(path) in reason else f"{path}: {reason}" for path, reason in skipped[:3]]
+    return "; ".join(texts) + ("; ..." if len(skipped) > 3 else "")
+
+
+def too_small(height: int, width: int, min_side: int) -> str:
+    """The reason why an image of this size was left out."""
+    return f"{width}x{height} pixels is too small, expected at least {min_side}x{min_side}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a store of some files will be, by their headers.
+
+    Attributes:
+        headers: header of each file, or why it cannot be read.
+        sizes: `(N, 2)`, height and width; 0 where there is no header.
+        dtype: uint16 if a file has 16 bits, else uint8.
+    """
+
+    headers: Sequence[Header | str]
+    sizes: NDArray[np.int64]
+    dtype: np.dtype[np.uint8] | np.dtype[np.uint16]
+    bytes_per_pixel: int
+
+    def bytes(self, scales: Sequence[int]) -> int:
+        """Bytes on the disk of HR and of LR of these scales."""
+        return sum(int(lengths(self.sizes // scale, self.bytes_per_pixel).sum()) for scale in (1, *scales))
+
+
+def plan(sources: Sources) -> Plan:
+    """Read the headers of all files; without decoding, but for 85,000 files it takes a while."""
+    read = partial(_header, channels=sources.channels)
+    headers: list[Header | str] = map_in_order(read, [Path(path) for path in sources.absolute], at_once=256)
+    deep = any(isinstance(header, Header) and header.bits == 16 for header in headers)
+    dtype: np.dtype[np.uint8] | np.dtype[np.uint16] = np.dtype(np.uint16) if deep else np.dtype(np.uint8)
+    sizes = np.array([_size(header, sources.resize) for header in headers], np.int64)
+    return Plan(headers, sizes, dtype, dtype.itemsize * sources.channels)
+
+
+def lengths(sizes: NDArray[np.int64], bytes_per_pixel: int) -> NDArray[np.int64]:
+    """Bytes of images of these sizes `(N, 2)`."""
+    result: NDArray[np.int64] = sizes.prod(axis=1) * bytes_per_pixel
+    return result
+
+
+def _header(path: Path, *, channels: int) -> Header | str:
+    try:
+        return read_header(path, channels=channels)
+    except DataError as error:
+        return str(error)
+
+
+def _size(header: Header | str, side: int | None) -> tuple[int, int]:
+    if isinstance(header, str):
+        return 0, 0
+    return (side, side) if side else (header.height, header.width)
+
+
+def _build_hr(
+    folder: Path, sources: Sources, *, scales: Sequence[int], max_skipped: float, report: Callable[[int], None]
+) -> None:
+    planned = plan(sources)
+    unreadable = [(p, h) for p, h in zip(sources.absolute, planned.headers, strict=True) if isinstance(h, str)]
+    check_skipped(unreadable, of=len(sources.paths), max_skipped=max_skipped)
+    building = _building(folder)
+    building.mkdir(exist_ok=True)
+    check_space(building / HR, planned.bytes(scales))
+    decode = Decode(sources, planned)
+    entries = fill(building / HR, decode, lengths=lengths(planned.sizes, planned.bytes_per_pixel), report=report)
+    skipped = [(path, e["skipped"]) for path, e in zip(sources.absolute, entries, strict=True) if "skipped" in e]
+    try:
+        check_skipped(skipped, of=len(sources.paths), max_skipped=max_skipped)
+    except DataError:
+        shutil.rmtree(building)  # the images will be other ones when it is tried again
+        raise
+    _write_index(building, sources, planned, entries=entries, skipped=skipped)
+    building.replace(folder)
+    synchronise(folder.parent)
+    (folder / HR).with_suffix(JOURNAL).unlink()
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Decodes image n of some sources."""
+
+    sources: Sources
+    plan: Plan
+
+    def __call__(self, number: int, /) -> tuple[dict[str, Any], Pixels | None]:
+        """See `Make`: size, mode, bits and hash, or why the image is left out."""
+        header, path = self.plan.headers[number], self.path(number)
+        if isinstance(header, str):
+            return {"skipped": header}, None
+        try:
+            image = read_image(path, channels=self.sources.channels, dtype=self.plan.dtype)
+            if self.sources.resize is not None:
+                image = resize_to_square(image, self.sources.resize)
+            if image.shape[0] * image.shape[1] != self.plan.sizes[number].prod():
+                raise DataError(f"{path} was changed while the store was built.")
+        except DataError as error:
+            return {"skipped": str(error)}, None
+        hashed = fingerprint(image).tobytes().hex()
+        return {"size": image.shape[:2], "mode": header.mode, "bits": header.bits, "hash": hashed}, image
+
+    def path(self, number: int) -> Path:
+        """The file of image n."""
+        return Path(self.sources.absolute[number])
+
+
+def _write_index(
+    building: Path,
+    sources: Sources,
+    planned: Plan,
+    *,
+    entries: Sequence[dict[str, Any]],
+    skipped: list[tuple[str, str]],
+) -> None:
+    kept = [(number, entry) for number, entry in enumerate(entries) if "size" in entry]
+    numbers = [number for number, _ in kept]
+    names = [os.fsencode(os.path.relpath(sources.absolute[number], sources.root)) for number in numbers]
+    every_length = lengths(planned.sizes, planned.bytes_per_pixel)
+    index = np.empty(len(kept), _ENTRY)
+    index["start"] = (np.cumsum(every_length) - every_length)[numbers] // planned.dtype.itemsize
+    index["height"], index["width"] = np.array([entry["size"] for _, entry in kept]).T
+    index["name_end"] = np.cumsum([len(name) for name in names])
+    index["source"] = numbers
+    hashes = np.frombuffer(bytes.fromhex("".join(entry["hash"] for _, entry in kept)), np.uint64).reshape(-1, WORDS)
+    np.save(building / INDEX, index)
+    np.save(building / HASHES, hashes)
+    (building / NAMES).write_bytes(b"".join(names))
+    deep = sum(entry["bits"] == 16 for _, entry in kept)
+    info = {
+        "version": _VERSION,
+        "root": sources.root,
+        "images": len(kept),
+        "channels": sources.channels,
+        "resize": sources.resize,
+        "dtype": planned.dtype.name,
+        "modes": Counter(entry["mode"] for _, entry in kept),
+        "bits": Counter(str(entry["bits"]) for _, entry in kept),
+        # One store has one type: where some images have 16 bits, the values of all others are times 257.
+        "widened": len(kept) - deep if planned.dtype == np.uint16 else 0,
+        "skipped": skipped,
+        "bytes": {name: (building / name).stat().st_size for name in (HR, INDEX, NAMES, HASHES)},
+    }
+    (building / INFO).write_text(json.dumps(info, indent=1), encoding="utf-8")
+    for name in (INDEX, NAMES, HASHES, INFO, ""):
+        synchronise(building / name)
+
+
+def _hr_is_whole(folder: Path) -> bool:
+    try:
+        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
+        return all((folder / name).stat().st_size == size for name, size in info["bytes"].items())
+    except (OSError, ValueError):
+        return False
+
+
+def _lr_is_whole(folder: Path, rule: LrRule) -> bool:
+    try:
+        info = json.loads((folder / f"{rule.name}.json").read_text(encoding="utf-8"))
+        return bool((folder / f"{rule.name}.bin").stat().st_size == info["bytes"])
+    except (OSError, ValueError):
+        return False
+
+
+def _build_lr(folder: Path, rule: LrRule, *, report: Callable[[int], None]) -> None:
+    make = _MakeLr(folder, rule)
+    every_length = lengths(make.sizes // rule.scale, make.dtype.itemsize * make.channels)
+    building = folder / f"{rule.name}{_BUILDING}"
+    check_space(building, int(every_length.sum()))
+    fill(building, make, lengths=every_length, report=report)
+    text = json.dumps({"scale": rule.scale, "rule": rule.describe(), "bytes": int(every_length.sum())}, indent=1)
+    (folder / f"{rule.name}.json").write_text(text, encoding="utf-8")
+    synchronise(folder / f"{rule.name}.json")
+    building.replace(folder / f"{rule.name}.bin")
+    synchronise(folder)
+    building.with_suffix(JOURNAL).unlink()
+
+
+class _MakeLr:
+    """Makes LR of image n from the mapped HR, as `Make` says."""
+
+    def __init__(self, folder: Path, rule: LrRule) -> None:
+        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
+        self.folder = folder
+        self.rule = rule
+        self.dtype = np.dtype(info["dtype"])
+        self.channels: int = info["channels"]
+        self.index = np.load(folder / INDEX)
+        self.sizes = sizes_of(self.index)
+
+    @cached_property
+    def hr(self) -> Bands:
+        """Mapped when the first image is asked for: in each process for itself."""
+        starts = self.index["start"]
+        return Bands(self.folder / HR, self.dtype, starts=starts, sizes=self.sizes, channels=self.channels)
+
+    def __call__(self, number: int, /) -> tuple[dict[str, Any], Pixels | None]:
+        if self.sizes[number].min() < self.rule.scale:  # there is no LR pixel
+            return {}, None
+        return {}, self.rule.make(self.hr.whole(number), int(self.index["source"][number]))
+
+
+def sizes_of(index: NDArray[Any]) -> NDArray[np.int64]:
+    """Height and width `(N, 2)` of the images of an index."""
+    return np.stack([index["height"], index["width"]], axis=1).astype(np.int64)
+
+
+def _building(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}{_BUILDING}")
+
+
+def _digest(options: Sequence[object], paths: Sequence[str]) -> str:
+    """A hash of options, and of path, size and modification time of files.
+
+    Raises:
+        DataError: a file is missing.
+    """
+    digest = hashlib.sha256(json.dumps(options).encode())
+    for path in paths:
+        try:
+            status = os.stat(path)  # noqa: PTH116  (making a Path of each of 85,000 files costs more than the call)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+        digest.update(os.fsencode(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0"))
+    return digest.hexdigest()

@@ -1,0 +1,126 @@
+"""How fast the loader and the training step are, each alone, and what memory a step takes."""
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch import Callback
+from torch.utils.data import DataLoader, IterableDataset
+
+from sr_lightning.data.datamodule import SRDataModule
+from sr_lightning.engine.fit import build_trainer, silenced
+from sr_lightning.modules.base import SuperResolution
+
+_LOADER_SECONDS = 2.0
+_STEP_SECONDS = 8.0
+# Steps that warm up before the clock starts: kernels are chosen, memory is taken.
+_WARM = 2
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What was measured on this machine.
+
+    Attributes:
+        loader: samples per second that come out of the loader, made ready on the device.
+        step: samples per second that training takes, with the batch at hand.
+        memory: bytes at the peak: of the device, or of this process where it trains on the CPU.
+    """
+
+    loader: float
+    step: float
+    memory: int
+
+
+def measure_pace(
+    config: dict[str, Any], *, module: SuperResolution, datamodule: SRDataModule, accelerator: str, precision: str
+) -> Pace:
+    """Run the loader for two seconds and the training step for eight, on one device; the module is trained by it."""
+    device = torch.device(accelerator)
+    micro_batch = config["data"]["batch_size"] // module.accumulate
+    batches = iter(datamodule.train_dataloader())
+    batch, loader = _time_loader(batches, datamodule, device=device, samples=micro_batch)
+    stopwatch = _Stopwatch(device)
+    trainer = build_trainer(
+        {**config, "trainer": {**config["trainer"], "devices": 1, "num_nodes": 1, "strategy": "auto"}},
+        module=module,
+        accelerator=accelerator,
+        precision=precision,
+        callbacks=[stopwatch],
+        logger=False,
+        enable_checkpointing=False,
+        limit_val_batches=0,
+    )
+    with silenced():
+        trainer.fit(module, train_dataloaders=DataLoader(_Again(batch), batch_size=None))
+    return Pace(loader=loader, step=stopwatch.rate * micro_batch, memory=_peak_memory(device))
+
+
+def _time_loader(
+    batches: Iterator[Any], datamodule: SRDataModule, *, device: torch.device, samples: int
+) -> tuple[dict[str, Any], float]:
+    """Return the last batch, ready on the device, and samples per second."""
+
+    def ready() -> dict[str, Any]:
+        moved = datamodule.transfer_batch_to_device(next(batches), device, 0)
+        return datamodule.on_after_batch_transfer(moved, 0)
+
+    batch = ready()
+    _wait(device)
+    started, done = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - started) < _LOADER_SECONDS or not done:
+        batch = ready()
+        done += 1
+        _wait(device)
+    return batch, done * samples / elapsed
+
+
+class _Again(IterableDataset[dict[str, Any]]):
+    """One batch, without end."""
+
+    def __init__(self, batch: dict[str, Any]) -> None:
+        self.batch = batch
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        while True:
+            yield self.batch
+
+
+class _Stopwatch(Callback):
+    """Ends training after some seconds; `rate` is batches per second after the first few."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.rate = 0.0
+        self._done = 0
+        self._started = 0.0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        self._done += 1
+        if self._done <= _WARM:
+            _wait(self.device)
+            self._started = time.perf_counter()
+            return
+        _wait(self.device)
+        elapsed = time.perf_counter() - self._started
+        self.rate = (self._done - _WARM) / elapsed
+        if elapsed > _STEP_SECONDS:
+            trainer.should_stop = True
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    # Linux counts kilobytes, macOS bytes.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
