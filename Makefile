@@ -10,7 +10,7 @@ WORKERS ?= auto
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint format lock benchmark clean
+.PHONY: help install train test test-slow lint format lock benchmark datasets clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
 
 benchmark: $(STAMP)  ## time a training step against bare loops
 	$(BIN)/python benchmarks/step.py
+
+datasets: $(STAMP)  ## write docs/datasets.md anew from conf/data
+	$(BIN)/python -m sr_lightning.data.datasets_page
 
 clean:  ## remove the virtual environment and caches; runs/ and data/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

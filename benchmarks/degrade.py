@@ -1,4 +1,4 @@
-"""Real-ESRGAN's degradation of a batch: ours, batched in torch, against one image after the other in Pillow, numpy, scipy.
+"""Real-ESRGAN's degradation: a batch at once in torch against one image after the other in Pillow, numpy and scipy.
 
     python benchmarks/degrade.py [batch=16] [size=256] [rounds=20] [threads=2] [output=FILE.json]
 
@@ -7,8 +7,8 @@
     Pillow's resize and JPEG, numpy's noise; the same drawn parameters, which it is given with the kernels for nothing;
 (c) as (b), its images spread over as many Python threads.
 
-Each round degrades one batch with each in turn, every round another, so that a busy machine hurts all alike. Printed: the
-median over rounds, the ratios of the medians, and where our time goes.
+Each round degrades one batch with each in turn, every round another, so that a busy machine hurts all alike. Printed:
+the median over rounds, the ratios of the medians, and where our time goes.
 """
 
 import functools
@@ -189,8 +189,8 @@ def own_kernel(blurs: Blurs) -> Photo | None:
     if blurs.kind[0] == "none":
         return None
     edge = (blurs.width - int(blurs.size[0])) // 2
-    kernel = blurs.kernels()[0].numpy().astype(np.float32)
-    return cast(Photo, kernel[edge : blurs.width - edge, edge : blurs.width - edge])
+    kernel: Photo = blurs.kernels()[0].numpy().astype(np.float32)
+    return kernel[edge : blurs.width - edge, edge : blurs.width - edge]
 
 
 def by_image(image: Photo, recipe: Recipe, sample: int) -> NDArray[np.uint8]:
@@ -273,7 +273,8 @@ def compress(image: Photo, quality: int) -> Photo:
 
 
 def levels(image: Photo) -> NDArray[np.uint8]:
-    return np.clip(image * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)
+    whole: NDArray[np.uint8] = np.clip(image * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)
+    return whole
 
 
 if __name__ == "__main__":

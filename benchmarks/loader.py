@@ -1,13 +1,13 @@
 """What the loader delivers, against a plain loop over the same crops and against decoding a PNG for each pair.
 
-    python benchmarks/loader.py [images=8] [rounds=9] [batches=40] [png_pairs=4] [threads=1] [step=false]
+    python benchmarks/loader.py [images=40] [rounds=9] [batches=40] [png_pairs=4] [threads=1] [step=false]
         [output=FILE.json]
 
 Pairs of 192x192 HR and 48x48 LR, batch 64, of images of DIV2K's size, tiled from the sample photographs. One process:
 
 - loader: `SRDataModule.train_dataloader()` with the memory-mapped store;
-- loop: numpy slices of the same crops from the same store's pixels in memory, row after row, copied into one batch
-  that is there already: no plan, no DataLoader, no allocation;
+- loop: numpy slices of the same crops, copied into one batch that is there already: no plan, no DataLoader, no
+  allocation. The images lie as usual, row after row, in a file that is mapped into memory as the store is;
 - png: what usual code does for a pair: Pillow decodes the HR and the LR file, then both are cut;
 - off: the loader with `data.store=off`;
 - device_cache: the loader hands over the plan, patches are cut from tensors on this machine's device.
@@ -58,7 +58,7 @@ def main() -> None:
     torch.set_num_threads(int(options.get("threads", "1")))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = write_images(folder / "png", count=int(options.get("images", "8")))
+        files = write_images(folder / "png", count=int(options.get("images", "40")))
         report = compare(
             files,
             folder=folder,
@@ -80,7 +80,7 @@ def compare(files: Sequence[Path], *, folder: Path, rounds: int, batches: int, p
     cached = module(files, folder, device_cache=True)
     ways: dict[str, tuple[Batches, int, int]] = {
         "loader": (over(disk), batches, BATCH),
-        "loop": (plain_loop(dataset), batches, BATCH),
+        "loop": (plain_loop(dataset, folder), batches, BATCH),
         "png": (png_pairs_of(files, dataset), png_pairs, 1),
         "off": (over(off), 1, BATCH),
         "device_cache": (over_cache(cached), batches, BATCH),
@@ -157,9 +157,17 @@ def over_cache(datamodule: SRDataModule) -> Batches:
     return run
 
 
-def plain_loop(dataset: PatchDataset) -> Batches:
+def plain_loop(dataset: PatchDataset, folder: Path) -> Batches:
     store = dataset.stores[0]
-    images = [(store.hr(index), store.lr(index, SCALE)) for index in range(len(store))]
+    for name, image_of in (("hr", store.hr), ("lr", lambda index: store.lr(index, SCALE))):
+        with (folder / f"{name}.rows").open("wb") as file:
+            for index in range(len(store)):
+                file.write(image_of(index).data)
+    shapes = {"hr": (HEIGHT, WIDTH, 3), "lr": (HEIGHT // SCALE, WIDTH // SCALE, 3)}
+    # Plain arrays: slicing `np.memmap` itself takes several times as long.
+    mapped = {name: np.asarray(np.memmap(folder / f"{name}.rows", np.uint8, "r")) for name in shapes}
+    arrays = {name: mapped[name].reshape(len(store), *shape) for name, shape in shapes.items()}
+    images = list(zip(arrays["hr"], arrays["lr"], strict=True))
     hr = np.empty((BATCH, HR_PATCH, HR_PATCH, 3), np.uint8)
     lr = np.empty((BATCH, LR_PATCH, LR_PATCH, 3), np.uint8)
     crops = planned(dataset)

@@ -226,12 +226,12 @@ def test_scheduler_builds_and_stays_within_the_rate(name):
 
 @pytest.mark.parametrize("name", choices("degradation"))
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
-def test_degradation_makes_uint8_of_the_right_size(name, scale):
+def test_composed_degradation_makes_lr_of_the_right_size(name, scale):
     degradation = build.build_degradation(compose(f"degradation={name}", f"scale={scale}").tree["degradation"])
-    hr = torch.randint(0, 256, (2, 3, 6 * scale, 5 * scale), dtype=torch.uint8)
-    lr = degradation(hr)
-    assert (lr.dtype, lr.shape) == (torch.uint8, (2, 3, 6, 5))
-    assert torch.equal(lr, degradation(hr))
+    hr = torch.rand(2, 3, 16 * scale, 18 * scale)
+    lr = degradation(hr, samples=[0, 1], seed=0)
+    assert lr.shape == (2, 3, 16, 18)
+    assert torch.equal(lr, degradation(hr, samples=[0, 1], seed=0))
     assert degradation.name
 
 

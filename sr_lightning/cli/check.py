@@ -73,8 +73,9 @@ NOT_NEGATIVE = (
 # Groups whose members are named objects, so that a user may add one with a `_target_` or take one away.
 COLLECTIONS = ("loss", "logger", "callbacks", "module.pretrain_loss")
 
-# Mappings whose keys are values themselves (a VGG layer and its weight): any key goes, and the whole is replaced.
-FREE = re.compile(r"loss\.[^.]+\.layers")
+# Mappings whose keys are values themselves (a VGG layer or a data set and its weight): any key goes, and the whole is
+# replaced.
+FREE = re.compile(r"loss\.[^.]+\.layers|data\.sets")
 
 # Groups whose files set keys but make none; they may be left out (`~debug`).
 LOOSE = ("experiment", "debug", "local")
@@ -235,7 +236,9 @@ def _check_against(tree: Tree, reference: Tree, *, origin: str, prefix: str = ""
         _check_type(path, value, reference[key])
         if FREE.fullmatch(path):
             for name, entry in value.items():
-                _check_type(f"{path}.{name}", entry, 1.0)
+                # A set without a weight counts by its images.
+                if entry is not None or path != "data.sets":
+                    _check_type(f"{path}.{name}", entry, 1.0)
         elif isinstance(value, dict) and isinstance(reference[key], dict):
             _check_against(value, reference[key], origin=origin, prefix=f"{path}.")
     gone = [f"{prefix}{key}" for key in reference if key not in tree]

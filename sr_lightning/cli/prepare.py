@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.check import get
-from sr_lightning.cli.compose import Tree, without_fragments
+from sr_lightning.cli.compose import Tree
 from sr_lightning.cli.refuse import check_scale
-from sr_lightning.cli.train import make_absolute
+from sr_lightning.cli.train import resolve
 from sr_lightning.cli.train import rewrite as rewrite_training
 from sr_lightning.data.catalogue import catalogue
 from sr_lightning.data.scan import DataError
@@ -74,12 +74,7 @@ def refuse_preparation(tree: Tree, choices: dict[str, Any]) -> None:
 
 def run(cfg: DictConfig, arguments: list[str]) -> None:
     """Hydra's task: prepare as the training of the same arguments will look for it, and say how to go on."""
-    with open_dict(cfg):
-        for name in set(cfg.loss) - set(without_fragments(cfg.loss)):
-            del cfg.loss[name]
-    resolved = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
-    assert isinstance(resolved, DictConfig)
-    make_absolute(resolved)
+    resolved = resolve(cfg)
     config = OmegaConf.to_container(resolved)
     assert isinstance(config, dict)
     from sr_lightning.engine.prepare import prepare

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.compose import Tree
 from sr_lightning.cli.refuse import refuse_training
+from sr_lightning.cli.train import resolve
 from sr_lightning.cli.train import rewrite as rewrite_training
 from sr_lightning.data.scan import DataError
 from sr_lightning.refusal import Refusal
@@ -66,7 +67,7 @@ def refuse_preview(tree: Tree, choices: dict[str, Any]) -> None:
 
 def run(cfg: DictConfig) -> None:
     """Hydra's task: write the pictures and say where they are."""
-    config = OmegaConf.to_container(cfg, resolve=True)
+    config = OmegaConf.to_container(resolve(cfg))
     assert isinstance(config, dict)
     from sr_lightning.engine.preview import preview
 

@@ -136,12 +136,7 @@ def run(cfg: DictConfig) -> float | None:
     hydra_cfg = HydraConfig.get()
     run_dir = Path(hydra_cfg.runtime.output_dir)
     multirun = hydra_cfg.mode == RunMode.MULTIRUN
-    with open_dict(cfg):
-        for name in set(cfg.loss) - set(without_fragments(cfg.loss)):
-            del cfg.loss[name]
-    resolved = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
-    assert isinstance(resolved, DictConfig)
-    make_absolute(resolved)
+    resolved = resolve(cfg)
     if cfg.preflight == "only":
         look(resolved)
         return None
@@ -162,6 +157,17 @@ def run(cfg: DictConfig) -> float | None:
         sys.exit(results["exit_code"])
     validation = results.get("validation") or {}
     return validation.get("psnr")
+
+
+def resolve(cfg: DictConfig) -> DictConfig:
+    """Return a configuration of `conf/train.yaml` on its own: without interpolations, with paths from the root."""
+    with open_dict(cfg):
+        for name in set(cfg.loss) - set(without_fragments(cfg.loss)):
+            del cfg.loss[name]
+    resolved = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
+    assert isinstance(resolved, DictConfig)
+    make_absolute(resolved)
+    return resolved
 
 
 def look(cfg: DictConfig) -> None:

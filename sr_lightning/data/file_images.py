@@ -15,8 +15,9 @@ from sr_lightning.data.bands import check_inside
 from sr_lightning.data.filling import map_in_order
 from sr_lightning.data.fingerprint import fingerprint
 from sr_lightning.data.image import Pixels
-from sr_lightning.data.packing import Downscale, MadeLr, Sources
+from sr_lightning.data.lr_rules import Downscale, MadeLr, lr_rules
 from sr_lightning.data.scan import DataError
+from sr_lightning.data.sources import Sources, plan
 from sr_lightning.data.store import Place
 
 # Images that a process keeps: LR and HR of a patch, or patches of one small image, come from one decoding.
@@ -47,12 +48,12 @@ class FileImages:
         max_skipped: float = 0.05,
     ) -> None:
         sources = Sources(paths, channels=channels, resize=resize)
-        plan = packing.plan(sources)
+        planned = plan(sources)
         smallest = max(min_side, *scales, 1)
         self.skipped: list[tuple[Path, str]] = []
         kept = []
-        for number, header in enumerate(plan.headers):
-            height, width = plan.sizes[number]
+        for number, header in enumerate(planned.headers):
+            height, width = planned.sizes[number]
             if isinstance(header, str):
                 self.skipped.append((Path(sources.absolute[number]), header))
             elif min(height, width) < smallest:
@@ -62,14 +63,14 @@ class FileImages:
                 kept.append(number)
         packing.check_skipped(self.skipped, of=len(paths), max_skipped=max_skipped)
         self.channels = channels
-        self.dtype = plan.dtype
+        self.dtype = planned.dtype
         self.min_side = min_side
         self.scales = tuple(sorted(set(scales)))
-        self.sizes = plan.sizes[kept]
+        self.sizes = planned.sizes[kept]
         self.names: Sequence[str] = [os.path.relpath(sources.absolute[number], sources.root) for number in kept]
         self._numbers = kept
-        self._decode = packing.Decode(sources, plan)
-        rules = packing.lr_rules(scales, degradation, lr_paths=lr_paths, sources=sources)
+        self._decode = packing.Decode(sources, planned)
+        rules = lr_rules(scales, degradation, lr_paths=lr_paths, sources=sources)
         self._rules = {rule.scale: rule for rule in rules}
         self._recent: OrderedDict[int, Pixels] = OrderedDict()
 

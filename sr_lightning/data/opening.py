@@ -12,7 +12,8 @@ from typing import Literal
 import filelock
 
 from sr_lightning.data.file_images import FileImages
-from sr_lightning.data.packing import Downscale, Progress
+from sr_lightning.data.lr_rules import Downscale
+from sr_lightning.data.packing import Progress
 from sr_lightning.data.scan import DataError
 from sr_lightning.data.store import Images, Store
 

@@ -1,30 +1,29 @@
 """Building a store: resumable after any kill, in parallel, by one process at a time."""
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import filelock
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sr_lightning.data.bands import Bands
-from sr_lightning.data.filling import JOURNAL, check_space, fill, map_in_order, synchronise
+from sr_lightning.data.filling import JOURNAL, check_space, fill, synchronise
 from sr_lightning.data.fingerprint import WORDS, fingerprint
-from sr_lightning.data.image import Header, Pixels, read_header, read_image, resize_to_square
+from sr_lightning.data.image import Pixels, read_image, resize_to_square
+from sr_lightning.data.lr_rules import LrRule
 from sr_lightning.data.scan import DataError
+from sr_lightning.data.sources import VERSION, Plan, Sources, lengths, plan
 
-_VERSION = 2
 INFO, INDEX, NAMES, HASHES, HR = "info.json", "index.npy", "names.bin", "hashes.npy", "hr.bin"
 _BUILDING = ".building"
 _ENTRY = np.dtype([("start", "<i8"), ("height", "<i4"), ("width", "<i4"), ("name_end", "<i8"), ("source", "<i4")])
@@ -33,165 +32,6 @@ _LOOK_EVERY = 1.0
 
 Progress = Callable[[int, int], None]
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The HR files of a store and how they are read; see `Store.open_or_build`.
-
-    Raises:
-        DataError: there is no file.
-    """
-
-    paths: Sequence[Path]
-    channels: int
-    resize: int | None
-
-    def __post_init__(self) -> None:
-        if not self.paths:
-            raise DataError("a store needs at least one image, got none.")
-
-    @cached_property
-    def root(self) -> str:
-        """The folder that all have in common."""
-        return os.path.commonpath([os.path.dirname(path) for path in self.absolute])  # noqa: PTH120
-
-    @cached_property
-    def absolute(self) -> list[str]:
-        """The paths, from the root of the file system on."""
-        here = os.getcwd()  # noqa: PTH109
-        return [os.path.join(here, path) for path in self.paths]  # noqa: PTH118
-
-    @cached_property
-    def key(self) -> str:
-        """Another one whenever the pixels of the store may be other ones."""
-        return _digest([_VERSION, self.channels, self.resize], self.absolute)[:32]
-
-
-class LrRule(Protocol):
-    """Where the LR of one scale comes from."""
-
-    @property
-    def scale(self) -> int:
-        """HR pixels per LR pixel."""
-
-    @property
-    def name(self) -> str:
-        """File name in the store's folder, without suffix: another one whenever LR is another one."""
-
-    def describe(self) -> str:
-        """What it is, for people."""
-
-    def make(self, hr: Pixels, source: int) -> Pixels:
-        """Return LR `(H // scale, W // scale, C)` of the HR image `(H, W, C)` that was number `source` given."""
-
-
-class Downscale(Protocol):
-    """How stored LR is made from HR, under a name that is another one whenever the result is another one."""
-
-    @property
-    def name(self) -> str:
-        """Kind and parameters in one line."""
-
-    def downscale(self, image: torch.Tensor, /) -> torch.Tensor:
-        """Map `(1, C, scale*H, scale*W)` to `(1, C, H, W)`, both uint8 or both uint16."""
-
-
-@dataclass(frozen=True)
-class MadeLr:
-    """LR made from HR by a degradation."""
-
-    scale: int
-    degradation: Downscale
-
-    @property
-    def name(self) -> str:
-        """See `LrRule`."""
-        return f"lr_x{self.scale}_{hashlib.sha256(self.degradation.name.encode()).hexdigest()[:16]}"
-
-    def describe(self) -> str:
-        """See `LrRule`."""
-        return self.degradation.name
-
-    def make(self, hr: Pixels, source: int) -> Pixels:
-        """See `LrRule`."""
-        return downscale(hr, self.scale, self.degradation)
-
-
-def downscale(hr: Pixels, scale: int, degradation: Downscale) -> Pixels:
-    """LR `(H // scale, W // scale, C)` of HR `(H, W, C)`, of which what the scale does not divide is cut off.
-
-    Raises:
-        ValueError: the degradation's result has another size or type.
-    """
-    height, width, channels = hr.shape
-    height, width = height // scale, width // scale
-    image = torch.from_numpy(hr[: height * scale, : width * scale]).permute(2, 0, 1)[None].contiguous()
-    lr = degradation.downscale(image)
-    if lr.shape != (1, channels, height, width) or lr.dtype != image.dtype:
-        raise ValueError(
-            f"expected degradation {degradation.name} to give {image.dtype} of shape {(1, channels, height, width)} "
-            f"for scale {scale}, got {lr.dtype} of {tuple(lr.shape)}; give it the same scale."
-        )
-    pixels: Pixels = lr[0].permute(1, 2, 0).contiguous().numpy()
-    return pixels
-
-
-@dataclass(frozen=True)
-class ReadLr:
-    """LR read from files, one for each HR file."""
-
-    scale: int
-    files: Sequence[Path]
-    sources: Sources
-
-    def __post_init__(self) -> None:
-        if len(self.files) != len(self.sources.paths):
-            raise DataError(
-                f"expected an LR file for each of the {len(self.sources.paths)} HR files at scale {self.scale}, "
-                f"got {len(self.files)}."
-            )
-
-    @cached_property
-    def name(self) -> str:
-        """See `LrRule`."""
-        return f"lr_x{self.scale}_{_digest([self.scale], [os.fspath(path.absolute()) for path in self.files])[:16]}"
-
-    def describe(self) -> str:
-        """See `LrRule`."""
-        return f"files, the first {self.files[0]}"
-
-    def make(self, hr: Pixels, source: int) -> Pixels:
-        """See `LrRule`."""
-        height, width = hr.shape[0] // self.scale, hr.shape[1] // self.scale
-        lr = read_image(self.files[source], channels=self.sources.channels, dtype=hr.dtype)
-        if lr.shape[:2] != (height, width):
-            raise DataError(
-                f"{self.files[source]} is no x{self.scale} LR of {self.sources.paths[source]}: expected "
-                f"{width}x{height} pixels for HR of {hr.shape[1]}x{hr.shape[0]}, got {lr.shape[1]}x{lr.shape[0]}."
-            )
-        return lr
-
-
-def lr_rules(
-    scales: Sequence[int],
-    degradation: Downscale | Mapping[int, Downscale] | None,
-    *,
-    lr_paths: Mapping[int, Sequence[Path]] | None,
-    sources: Sources,
-) -> list[LrRule]:
-    """Where the LR of each scale comes from; the arguments are those of `Store.open_or_build`."""
-    files = lr_paths or {}
-    made = [scale for scale in scales if scale not in files]
-    if not isinstance(degradation, Mapping):
-        degradation = dict.fromkeys(made, degradation) if degradation is not None else {}
-    missing = [scale for scale in made if scale not in degradation]
-    if missing:
-        raise ValueError(f"expected a degradation or LR files for scale {missing[0]}, got neither.")
-    return [
-        ReadLr(scale, files[scale], sources) if scale in files else MadeLr(scale, degradation[scale])
-        for scale in sorted(set(scales))
-    ]
 
 
 def build(
@@ -280,55 +120,6 @@ def too_small(height: int, width: int, min_side: int) -> str:
     return f"{width}x{height} pixels is too small, expected at least {min_side}x{min_side}"
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a store of some files will be, by their headers.
-
-    Attributes:
-        headers: header of each file, or why it cannot be read.
-        sizes: `(N, 2)`, height and width; 0 where there is no header.
-        dtype: uint16 if a file has 16 bits, else uint8.
-    """
-
-    headers: Sequence[Header | str]
-    sizes: NDArray[np.int64]
-    dtype: np.dtype[np.uint8] | np.dtype[np.uint16]
-    bytes_per_pixel: int
-
-    def bytes(self, scales: Sequence[int]) -> int:
-        """Bytes on the disk of HR and of LR of these scales."""
-        return sum(int(lengths(self.sizes // scale, self.bytes_per_pixel).sum()) for scale in (1, *scales))
-
-
-def plan(sources: Sources) -> Plan:
-    """Read the headers of all files; without decoding, but for 85,000 files it takes a while."""
-    read = partial(_header, channels=sources.channels)
-    headers: list[Header | str] = map_in_order(read, [Path(path) for path in sources.absolute], at_once=256)
-    deep = any(isinstance(header, Header) and header.bits == 16 for header in headers)
-    dtype: np.dtype[np.uint8] | np.dtype[np.uint16] = np.dtype(np.uint16) if deep else np.dtype(np.uint8)
-    sizes = np.array([_size(header, sources.resize) for header in headers], np.int64)
-    return Plan(headers, sizes, dtype, dtype.itemsize * sources.channels)
-
-
-def lengths(sizes: NDArray[np.int64], bytes_per_pixel: int) -> NDArray[np.int64]:
-    """Bytes of images of these sizes `(N, 2)`."""
-    result: NDArray[np.int64] = sizes.prod(axis=1) * bytes_per_pixel
-    return result
-
-
-def _header(path: Path, *, channels: int) -> Header | str:
-    try:
-        return read_header(path, channels=channels)
-    except DataError as error:
-        return str(error)
-
-
-def _size(header: Header | str, side: int | None) -> tuple[int, int]:
-    if isinstance(header, str):
-        return 0, 0
-    return (side, side) if side else (header.height, header.width)
-
-
 def _build_hr(
     folder: Path, sources: Sources, *, scales: Sequence[int], max_skipped: float, report: Callable[[int], None]
 ) -> None:
@@ -403,7 +194,7 @@ def _write_index(
     (building / NAMES).write_bytes(b"".join(names))
     deep = sum(entry["bits"] == 16 for _, entry in kept)
     info = {
-        "version": _VERSION,
+        "version": VERSION,
         "root": sources.root,
         "images": len(kept),
         "channels": sources.channels,
@@ -482,19 +273,3 @@ def sizes_of(index: NDArray[Any]) -> NDArray[np.int64]:
 
 def _building(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}{_BUILDING}")
-
-
-def _digest(options: Sequence[object], paths: Sequence[str]) -> str:
-    """A hash of options, and of path, size and modification time of files.
-
-    Raises:
-        DataError: a file is missing.
-    """
-    digest = hashlib.sha256(json.dumps(options).encode())
-    for path in paths:
-        try:
-            status = os.stat(path)  # noqa: PTH116  (making a Path of each of 85,000 files costs more than the call)
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-        digest.update(os.fsencode(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0"))
-    return digest.hexdigest()

@@ -50,7 +50,8 @@ def match_lr(hr_files: Sequence[Path], folder: Path, *, key: str, scale: int) ->
             got = "none" if not found else f"{len(found)}: {', '.join(str(each) for each in found[:3])}"
             hint = "" if found else nearest(relative.name, sorted(by_name))
             raise DataError(
-                f"{key}: expected one LR image for {path} in {folder} (such as {path.stem}x{scale}.png), got {got}{hint}"
+                f"{key}: expected one LR image for {path} in {folder} (such as {path.stem}x{scale}.png), "
+                f"got {got}{hint}"
             )
         partners.append(found[0])
     return partners
@@ -70,8 +71,8 @@ def check_sizes(hr_files: Sequence[Path], lr_files: Sequence[Path], *, key: str,
             continue
         if any(large // scale != small for large, small in zip(*sizes, strict=True)):
             wanted = " x ".join(str(side // scale) for side in sizes[0])
-            got = " x ".join(str(side) for side in sizes[1])
+            large, got = (" x ".join(map(str, size)) for size in sizes)
             raise DataError(
-                f"{key}: at scale {scale} the LR image of {hr_file} ({sizes[0][0]} x {sizes[0][1]}) has {wanted} pixels, "
+                f"{key}: at scale {scale} the LR image of {hr_file} ({large}) has {wanted} pixels, "
                 f"but {lr_file} has {got}; give LR images of this scale, or scale=N for theirs."
             )

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from sr_lightning.data import packing
 from sr_lightning.data.bands import Bands, map_file
 from sr_lightning.data.image import Pixels
-from sr_lightning.data.packing import Downscale, Progress, nothing_left
+from sr_lightning.data.lr_rules import Downscale, lr_rules
+from sr_lightning.data.packing import Progress, nothing_left
+from sr_lightning.data.sources import Sources, lengths
 
 # Batches that are asked for after one that had to wait for the disk.
 _COLD_BATCHES = 16
@@ -119,7 +121,7 @@ class Store:
         self._hr_bands = self._bands("hr", starts=self._index["start"], sizes=sizes)
         self._lr_bands = {}
         for scale, name in self._lr.items():
-            values = packing.lengths(sizes // scale, self.channels)
+            values = lengths(sizes // scale, self.channels)
             self._lr_bands[scale] = self._bands(name, starts=np.cumsum(values) - values, sizes=sizes // scale)
 
     def _bands(self, name: str, *, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> Bands:
@@ -167,8 +169,8 @@ class Store:
                 those of the HR files, or the disk is too small.
             ValueError: the degradation is not one of this scale.
         """
-        sources = packing.Sources(paths, channels=channels, resize=resize)
-        rules = packing.lr_rules(scales, degradation, lr_paths=lr_paths, sources=sources)
+        sources = Sources(paths, channels=channels, resize=resize)
+        rules = lr_rules(scales, degradation, lr_paths=lr_paths, sources=sources)
         folder = packing.build(sources, rules, cache_dir=cache_dir, max_skipped=max_skipped, progress=progress)
         store = cls(folder, lr={rule.scale: rule.name for rule in rules}, min_side=min_side)
         packing.check_skipped(store.skipped, of=len(paths), max_skipped=max_skipped)

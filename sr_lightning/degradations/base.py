@@ -15,9 +15,9 @@ class Degradation(Protocol):
 
     Attributes:
         scale: HR is so many times as large as LR.
-        margin: HR pixels around a patch, on each side, that its LR depends on; a multiple of `scale`, 0 for none. Where a
-            patch is cut with them and its LR loses `margin // scale` pixels on each side, LR of the patch is the patch
-            of LR. Beyond the border of an image, pixels are mirrored with the edge doubled.
+        margin: HR pixels around a patch, on each side, that its LR depends on; a multiple of `scale`, 0 for none. Where
+            a patch is cut with them and its LR loses `margin // scale` pixels on each side, LR of the patch is the
+            patch of LR. Beyond the border of an image, pixels are mirrored with the edge doubled.
         stored: LR is one fixed 8-bit image for each HR image and is made once, when the store is built.
     """
 

@@ -42,8 +42,8 @@ class RandomBlur:
             plateau_iso, plateau_aniso; those left out do not occur.
         sizes: smallest and largest width of a kernel, odd, in pixels; each odd width between them is as likely.
         sigma: lowest and highest standard deviation, in pixels; uniform, for each axis by itself.
-        beta_generalised: lowest and highest shape of generalised Gaussians, around 1: half of them are drawn from below 1,
-            half from above.
+        beta_generalised: lowest and highest shape of generalised Gaussians, around 1: half of them are drawn from below
+            1, half from above.
         beta_plateau: the same for plateaus.
 
     Raises:
@@ -108,8 +108,8 @@ class RandomSinc:
 
     Args:
         probability: that an image is filtered at all.
-        sizes: smallest and largest width, odd, in pixels; each odd width between them is as likely. The cut-off is uniform
-            in pi/3 .. pi.
+        sizes: smallest and largest width, odd, in pixels; each odd width between them is as likely. The cut-off is
+            uniform in pi/3 .. pi.
 
     Raises:
         ValueError: A probability outside 0..1, sizes that are even or fall.
@@ -206,18 +206,18 @@ def _draw_sizes(sizes: Sequence[int], draws: Draws) -> NDArray[np.int64]:
 def filter_each(images: Tensor, kernels: Tensor, border: Extension = "reflect") -> Tensor:
     """Correlates each of `(N, C, H, W)` with its own kernel, in the size of the images; may return `images` themselves.
 
-    A grouped convolution of images with kernels of like size: rings of weights that sum up to less than 1e-4, 0.03 levels
-    of 255, are left out, and so are kernels of which one pixel remains. For 16 x 3 x 256 x 256 and kernels of 21x21
-    throughout it takes as long as an FFT, and a third less with those of Real-ESRGAN's first blur.
+    A grouped convolution of images with kernels of like size: rings of weights that sum up to less than 1e-4, 0.03
+    levels of 255, are left out, and so are kernels of which one pixel remains. For 16 x 3 x 256 x 256 and kernels of
+    21x21 throughout it takes as long as an FFT, and a third less with those of Real-ESRGAN's first blur.
 
     Args:
         images: float32, on any device.
         kernels: `(N, K, K)` float64 on the CPU, K odd.
         border: see `extend`.
     """
+    kernels, reaches = _trim(kernels)
     # A CPU computes 16 channels at a time, and a smaller kernel in as much less time as it has fewer pixels.
     together = max(1, _LANES // images.shape[1])
-    reaches = _reaches(kernels)
     order = np.argsort(-reaches, kind="stable")
     order = order[reaches[order] > 0]
     if len(order) == 0:
@@ -234,14 +234,17 @@ def filter_each(images: Tensor, kernels: Tensor, border: Extension = "reflect") 
     return torch.stack(filtered)
 
 
-def _reaches(kernels: Tensor) -> NDArray[np.int64]:
-    """How many pixels each kernel reaches from its middle, `(N,)`."""
+def _trim(kernels: Tensor) -> tuple[Tensor, NDArray[np.int64]]:
+    """Sets negligible outer rings to 0, and counts the pixels that each kernel then reaches from its middle, `(N,)`.
+
+    In a kernel of its own size or among larger ones, an image then gets the same sum.
+    """
     offsets = np.abs(np.arange(kernels.shape[-1]) - kernels.shape[-1] // 2)
     distance = np.maximum(offsets[:, None], offsets)
-    rings = distance.ravel()[:, None] >= np.arange(1, kernels.shape[-1] // 2 + 1)
-    outside = np.abs(kernels.numpy()).reshape(len(kernels), -1) @ rings
-    reaches: NDArray[np.int64] = (outside > _NEGLIGIBLE).sum(1)
-    return reaches
+    beyond = distance.ravel()[:, None] >= np.arange(1, kernels.shape[-1] // 2 + 1)
+    reaches = ((np.abs(kernels.numpy()).reshape(len(kernels), -1) @ beyond) > _NEGLIGIBLE).sum(1)
+    trimmed = kernels * torch.from_numpy(distance <= reaches[:, None, None])
+    return trimmed / trimmed.sum((-2, -1), keepdim=True), reaches
 
 
 def _crop(kernels: Tensor, reach: int) -> Tensor:

@@ -24,9 +24,9 @@ _KINDS = ("bicubic", "bilinear", "area")
 class Classical(Fixed):
     """Random blur, downsampling of a random kind, noise, JPEG: `y = jpeg((x * k) downsampled + n)`.
 
-    The model of SRMD (Zhang et al., CVPR 2018, equation 1), with the ranges of BSRGAN (Zhang et al., ICCV 2021, section 3)
-    in the yaml but none of its shuffling and second round. LR ends in 8-bit levels. Images of other than three channels
-    are compressed channel by channel, as grey images.
+    The model of SRMD (Zhang et al., CVPR 2018, equation 1), with the ranges of BSRGAN (Zhang et al., ICCV 2021, section
+    3) in the yaml but none of its shuffling and second round. LR ends in 8-bit levels. Images of other than three
+    channels are compressed channel by channel, as grey images.
 
     Args:
         scale: HR is so many times as large as LR.

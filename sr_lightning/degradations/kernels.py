@@ -1,7 +1,7 @@
 """Blur kernels, many at a time: Gaussians of three families, and the sinc.
 
-Formulas of the Gaussian families: Real-ESRGAN (Wang et al., ICCVW 2021), section 3.1 and equations 2 to 4; with the squared
-distance `d = x' S^-1 x` and S the covariance of the standard deviations and angle,
+Formulas of the Gaussian families: Real-ESRGAN (Wang et al., ICCVW 2021), section 3.1 and equations 2 to 4; with the
+squared distance `d = x' S^-1 x` and S the covariance of the standard deviations and angle,
 
 - Gaussian: exp(-d / 2)
 - generalised Gaussian: exp(-d^beta / 2); beta 1 is the Gaussian, less has a peak, more a flat top

@@ -1,8 +1,8 @@
 """Gaussian and Poisson noise, for each image from its own generator.
 
-Formulas: Real-ESRGAN (Wang et al., ICCVW 2021), section 3.1, and for what the paper leaves open its published code: Poisson
-noise is that of the 8-bit image at as many photons as the next power of two above its number of distinct levels, times a
-scale; grey noise is one for all channels.
+Formulas: Real-ESRGAN (Wang et al., ICCVW 2021), section 3.1, and for what the paper leaves open its published code:
+Poisson noise is that of the 8-bit image at as many photons as the next power of two above its number of distinct
+levels, times a scale; grey noise is one for all channels.
 """
 
 import functools
@@ -56,7 +56,7 @@ class RandomNoise:
 
 @dataclass(frozen=True, kw_only=True)
 class Noises:
-    """The noise drawn for each of N images: its kind, its strength (sigma in levels of 255, or scale), and whether grey."""
+    """The noise drawn for each of N images: kind, strength (sigma in levels of 255, or scale), and whether grey."""
 
     gaussian: NDArray[np.bool_]
     strength: NDArray[np.float64]
@@ -147,8 +147,8 @@ def _poisson_tables(device: torch.device) -> tuple[Tensor, Tensor]:
 
     Returns:
         `(_EXPONENTS * _LEVELS * _OUTCOMES,)`: the other outcome plus the probability of the own one, below 1; and
-        `(_EXPONENTS * _LEVELS,)`: what outcome 0 stands for, minus the expected count, by the number of photons. A table
-        covers at least 7.9 standard deviations on each side of the expected count.
+        `(_EXPONENTS * _LEVELS,)`: what outcome 0 stands for, minus the expected count, by the number of photons. A
+        table covers at least 7.9 standard deviations on each side of the expected count.
     """
     photons = 2.0 ** np.arange(_EXPONENTS)
     expected = (photons[:, None] * np.arange(_LEVELS) / (_LEVELS - 1)).ravel()

@@ -36,8 +36,8 @@ class Resize(Fixed):
     - ``bilinear``: ``F.interpolate(mode="bilinear")`` without antialiasing: at even factors the mean of the two pixels
       around each centre, at odd ones every scale-th pixel.
 
-    All end in 8-bit levels, as an LR file would. LR of a patch is the patch of LR with one exception: at the border of an
-    image, where ``pil`` cuts its kernel off while a patch gets mirrored pixels, two LR pixels on each side differ.
+    All end in 8-bit levels, as an LR file would. LR of a patch is the patch of LR with one exception: at the border of
+    an image, where ``pil`` cuts its kernel off while a patch gets mirrored pixels, two LR pixels on each side differ.
 
     Args:
         scale: The integer factor to shrink by.
@@ -73,15 +73,18 @@ class Resize(Fixed):
         # Whole numbers below 2^53 throughout: float64 is exact, on any device and in any order of summation.
         levels = to_uint8(hr).to(torch.float64)
         rows = levels @ _matrix(make, hr.shape[-1], self.scale, hr.device).T
+        columns = _matrix(make, hr.shape[-2], self.scale, hr.device)
         if self.kind == "pil":
-            rows = rows.mul_(2.0**-bits).add_(0.5).floor_().clamp_(0, 255)
-        lr = _matrix(make, hr.shape[-2], self.scale, hr.device) @ rows
-        if self.kind == "pil":
-            lr = lr.mul_(2.0**-bits).add_(0.5).floor_()
+            lr = _round_half_up(columns @ _round_half_up(rows, bits), bits)
         else:
             # OpenCV keeps the fraction of the first pass and rounds once, half to even where it is vectorised.
-            lr = lr.mul_(2.0 ** (-2 * bits)).round_()
-        return lr.clamp_(0, 255).div_(255.0).to(torch.float32)
+            lr = (columns @ rows).mul_(2.0 ** (-2 * bits)).round_().clamp_(0, 255)
+        return lr.div_(255.0).to(torch.float32)
+
+
+def _round_half_up(sums: Tensor, bits: int) -> Tensor:
+    """Takes the bits behind the point off, and clips to 0..255."""
+    return sums.mul_(2.0**-bits).add_(0.5).floor_().clamp_(0, 255)
 
 
 def _matrix(make: Callable[[int, int], NDArray[np.float64]], size: int, scale: int, device: torch.device) -> Tensor:
@@ -98,7 +101,8 @@ def _pillow_weights(size: int, scale: int) -> NDArray[np.float64]:
         last = min(int(centre + 2 * scale + 0.5), size)
         kernel = _keys((np.arange(first, last) - centre + 0.5) / scale, a=-0.5)
         weights[row, first:last] = kernel / kernel.sum()
-    return np.trunc(weights * 2**_PILLOW_BITS + np.copysign(0.5, weights))
+    whole: NDArray[np.float64] = np.trunc(weights * 2**_PILLOW_BITS + np.copysign(0.5, weights))
+    return whole
 
 
 @functools.lru_cache(maxsize=16)
@@ -108,7 +112,7 @@ def _opencv_weights(size: int, scale: int) -> NDArray[np.float64]:
     for row in range(size // scale):
         centre = (row + 0.5) * scale - 0.5
         first = math.floor(centre)
-        kernel = np.rint(_keys(np.arange(-1, 3) - (centre - first), a=-0.75) * 2**_OPENCV_BITS)
+        kernel = np.rint(_keys(np.arange(-1.0, 3.0) - (centre - first), a=-0.75) * 2**_OPENCV_BITS)
         np.add.at(weights[row], np.clip(np.arange(first - 1, first + 3), 0, size - 1), kernel)
     return weights
 

@@ -32,7 +32,8 @@ class RandomResize:
         down: the weight of shrinking, by a factor uniform in the lowest .. 1.
         keep: the weight of leaving the size as it is.
         factor: lowest and highest factor, around 1.
-        modes: some of area, bilinear and bicubic, each as likely; `F.interpolate`'s, without antialiasing, as published.
+        modes: some of area, bilinear and bicubic, each as likely; `F.interpolate`'s, without antialiasing, as
+            published.
 
     Raises:
         ValueError: A negative weight, none above 0, factors not around 1, an unknown mode.
@@ -123,18 +124,19 @@ class Round:
 class SecondOrder:
     """Real-ESRGAN's second-order degradation (Wang et al., ICCVW 2021), with its published settings in the yaml.
 
-    HR is blurred, resized, made noisy and compressed; then again; the second JPEG stands, as likely, before or after the
-    resize to the size of LR and the final sinc. LR ends in 8-bit levels. All of it runs batched on the device of HR.
+    HR is blurred, resized, made noisy and compressed; then again; the second JPEG stands, as likely, before or after
+    the resize to the size of LR and the final sinc. LR ends in 8-bit levels. All of it runs batched on the device of
+    HR.
 
-    What is drawn for a sample depends on (seed, sample number) alone. Images of one batch must have one size to be computed
-    together, so that `group` consecutive sample numbers share the factors and modes of their resizes: a batch of 16 mixes
-    four of each. The published code draws one for a whole batch and mixes batches in a pool of 180 pairs instead, whose
-    content depends on all that came before.
+    What is drawn for a sample depends on (seed, sample number) alone. Images of one batch must have one size to be
+    computed together, so that `group` consecutive sample numbers share the factors and modes of their resizes: a batch
+    of 16 mixes four of each. The published code draws one for a whole batch and mixes batches in a pool of 180 pairs
+    instead, whose content depends on all that came before.
 
-    Beside that it differs from the published code in these points: each sample, not each batch, draws its kind of noise,
-    whether the second blur happens, and where the second JPEG stands; JPEG has whole qualities and hard tables, as a file
-    (see `jpeg`); resizes keep the image's corners in place, where factors that give no whole size shifted it by up to a
-    pixel. The channels may be of any number; but for three, JPEG compresses each as a grey image.
+    Beside that it differs from the published code in these points: each sample, not each batch, draws its kind of
+    noise, whether the second blur happens, and where the second JPEG stands; JPEG has whole qualities and hard tables,
+    as a file (see `jpeg`); resizes keep the image's corners in place, where factors that give no whole size shifted it
+    by up to a pixel. The channels may be of any number; but for three, JPEG compresses each as a grey image.
 
     Args:
         scale: HR is so many times as large as LR.
@@ -145,8 +147,8 @@ class SecondOrder:
         final_modes: of the resize to the size of LR: some of area, bilinear and bicubic, each as likely.
         group: consecutive samples that share the factors and modes of their resizes. 1 mixes most and is slowest.
         margin: HR pixels around a patch that are degraded with it and cut off again, rounded up to a multiple of
-            `scale`. What lies outside reaches in by 10 pixels of the first blur, at x4 4 to 40 of the second and up to 40 of
-            the final sinc, each fainter the farther; 32 cover what can be seen. The published code has 72 (400 pixels
+            `scale`. What lies outside reaches in by 10 pixels of the first blur and at x4 by up to 40 of the second blur
+            and of the final sinc, whose weight lies in the inner half, mostly. The published code has 72 (400 pixels
             around a patch of 256), which costs half as much again.
         usm: whether HR is sharpened first and the network is to reach the sharpened HR, as published; see `target`.
 
@@ -193,7 +195,10 @@ class SecondOrder:
         return f"second_order_x{self.scale}{'_usm' if self.usm else ''}_{everything}"
 
     def target(self, hr: Tensor) -> Tensor:
-        """HR, or sharpened HR where `usm`; only the content losses want that, published discriminators see HR itself."""
+        """HR, or sharpened HR where `usm`.
+
+        Only content losses want that: published discriminators see HR itself.
+        """
         return sharpen(hr) if self.usm else hr
 
     def parameters(self, *, samples: Sequence[int], seed: int) -> list[Parameters]:
@@ -223,11 +228,11 @@ class SecondOrder:
 
         blurred = first.blur.apply(self.target(hr))
         kernels = second.blur.kernels()
-        groups = np.asarray(samples, np.int64) // self.group
-        for group in np.unique(groups):
-            members = np.flatnonzero(groups == group)
+        numbers = np.asarray(samples, np.int64)
+        for group in np.unique(numbers // self.group):
+            members = np.flatnonzero(numbers // self.group == group)
             head = members[0]  # whose resizes are those of all
-            pixels = partial(self._draws, [samples[n] for n in members], seed)
+            pixels = partial(self._draws, numbers[members].tolist(), seed)
             images = _pick(blurred, members)
             images = _resize(images, _scaled(hr.shape[-2:], first.factor[head]), first.mode[head])
             images = first.noise.take(members).add(images, pixels("first")("pixels"))

@@ -100,7 +100,13 @@ def reported_sets(config: dict[str, Any]) -> list[EvaluationSet]:
     sets: list[EvaluationSet] = []
     root = expand(data["root"])
     if root.is_dir() or config["eval"]:
-        sets += find_sets(root, scale=int(config["scale"]), names=config["eval"], exclude=config["eval_exclude"], entries=_catalogue(config))
+        sets += find_sets(
+            root,
+            scale=int(config["scale"]),
+            names=config["eval"],
+            exclude=config["eval_exclude"],
+            entries=_catalogue(config),
+        )
     images = locate_images(config)
     sets = reportable(sets, chosen_on=images.val)
     if images.test:

@@ -19,7 +19,6 @@ from sr_lightning.data.catalogue import Archive, catalogue, count_images, find_l
 from sr_lightning.data.download import fetch, taking_turns
 from sr_lightning.data.extract import extract
 from sr_lightning.data.official_lr import compare_lr
-from sr_lightning.data.packing import Sources, plan
 from sr_lightning.data.scan import DataError
 from sr_lightning.data.sets import (
     Wanted,
@@ -29,6 +28,7 @@ from sr_lightning.data.sets import (
     wanted_archives,
     wanted_sets,
 )
+from sr_lightning.data.sources import Sources, plan
 from sr_lightning.engine import announce
 from sr_lightning.engine.build import expand
 from sr_lightning.engine.images import build_datamodule, locate_images

@@ -30,7 +30,8 @@ def test_examples_of_the_help_are_commands_that_pass(command, photos):
     folder = photos("DIR")
     for line, _ in EXAMPLES:
         arguments = [text.replace("DIR", str(folder)) for text in shlex.split(line)[2:]]
-        if not arguments[0].startswith("resume="):
+        # They need a run and a data set that are not here.
+        if not arguments[0].startswith(("resume=", "data=div2k")):
             assert not command("train", *arguments).error, line
 
 

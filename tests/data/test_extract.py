@@ -119,7 +119,7 @@ def test_backslashes_of_windows_zips_are_folders(pack: Any, tmp_path: Path) -> N
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_own_files_survive_and_equal_ones_keep_their_date(pack: Any, tmp_path: Path, kind: str) -> None:
     into = tmp_path / "data"
-    for name, content in {"set/hr/mine.png": b"mine", "set/hr/b.png": b"old", "other/x.png": b"x"}.items():
+    for name, content in {"set/hr/mine.png": b"mine", "set/hr/b.png": bytes(3001), "other/x.png": b"x"}.items():
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         (into / name).write_bytes(content)
     (into / "set/hr/a.png").write_bytes(IMAGES["set/hr/a.png"])
@@ -175,6 +175,7 @@ def test_hostile_names_are_refused_with_nothing_written(
     with pytest.raises(DataError, match=message) as caught:
         extract(archive, into)
     assert "Nothing was unpacked" in str(caught.value)
+    assert "broken" not in str(caught.value)
     assert sorted(path for path in tmp_path.rglob("*") if path.suffix != ".lock") == before
     assert not Path("/etc/owned").exists()
 
@@ -290,14 +291,23 @@ def test_number_of_members_is_bounded(pack: Any, tmp_path: Path, monkeypatch: py
         extract(pack("tar", {**IMAGES, "one more": b""}), tmp_path / "data")
 
 
-@pytest.mark.parametrize("size", [-512, -1, 1 << 33])
-@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
-def test_absurd_sizes_of_tar_headers_are_refused(tmp_path: Path, kind: bytes, size: int) -> None:
-    # Of a file a negative one leads some versions of tarfile in a circle, of a name it is read at once.
-    header = entry("set/a.png", size, kind).tobuf(tarfile.GNU_FORMAT)
+@pytest.mark.parametrize(
+    ("kind", "size", "message"),
+    [
+        # Some versions of tarfile would go from here to here again, for ever.
+        (tarfile.REGTYPE, -512, "neither a file nor a folder|is broken"),
+        (tarfile.REGTYPE, 1 << 33, "would grow beyond"),
+        # A long name, or what stands for one, is read at once.
+        (tarfile.GNUTYPE_LONGNAME, -512, "declares a header of -512 bytes|is broken"),
+        (tarfile.GNUTYPE_LONGNAME, 1 << 33, "declares a header of 8589934592 bytes"),
+        (tarfile.XHDTYPE, 1 << 33, "declares a header of 8589934592 bytes"),
+    ],
+)
+def test_absurd_sizes_of_tar_headers_are_refused(tmp_path: Path, kind: bytes, size: int, message: str) -> None:
     archive = tmp_path / "set.tar"
-    archive.write_bytes(header + bytes(10240))
-    with pytest.raises(DataError, match=r"set\.tar"):
+    headers = entry("set/a.png").tobuf(), entry("set/b.png", size, kind).tobuf(tarfile.GNU_FORMAT)
+    archive.write_bytes(b"".join(headers) + bytes(10240))
+    with pytest.raises(DataError, match=message):
         extract(archive, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
@@ -398,7 +408,8 @@ def test_killed_unpacking_leaves_no_half_set_and_is_made_good(
         into.mkdir()
     kill = "lambda done, total: done > total // 2 and os.kill(os.getpid(), 9)"
     assert run_extract(archive, into, kill).wait() == -signal.SIGKILL
-    assert len(hidden(tmp_path)) == 1
+    # On the disk that it is to be moved on: `into` may be another one than its parent.
+    assert len(hidden(into if there else tmp_path)) == 1
     assert into.exists() == there
     assert not there or list_images(into) == []
     if not there:

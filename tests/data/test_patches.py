@@ -321,6 +321,34 @@ def test_scale_changes_from_step_to_step_and_lr_keeps_its_size(open_store: Calla
         dataset.__getitems__([3, 4])
 
 
+def test_batches_across_blocks_of_the_plan_are_cut_as_planned(store: Store) -> None:
+    dataset = patches(store, plan=True)
+    # Within a block, across two, backwards, far away, and with the scale of another block.
+    for samples in (range(8), range(1020, 1030), range(2000, 1990, -1), [10**12 + 1], range(8)):
+        batch = dataset.__getitems__(samples)
+        for values, expected in zip(batch["plan"], dataset.plan(samples, 2), strict=True):
+            np.testing.assert_array_equal(values, expected)
+
+
+def test_stores_are_asked_for_a_batch_before_it_is_cut(
+    open_store: Callable[..., Store], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = open_store(), open_store(list_images(folder / "sub"))
+    asked: list[tuple[int, list[tuple[int, int, int]], int, int]] = []
+    for number, store in enumerate(stores):
+        monkeypatch.setattr(
+            store, "ask_for", lambda places, *, side, scale, number=number: asked.append((number, places, side, scale))
+        )
+    dataset = patches(*stores)
+    dataset.__getitems__(range(40, 48))
+    places = dataset.plan(range(40, 48), 2)
+    rows = list(zip(places.store, places.image, 2 * places.top, 2 * places.left, strict=True))
+    assert asked == [(number, [row[1:] for row in rows if row[0] == number], 16, 2) for number in (0, 1)]
+    asked.clear()
+    patches(*stores, crop="whole").__getitems__([0])
+    assert asked == []
+
+
 def test_plan_only_hands_over_no_pixels(store: Store) -> None:
     batch = patches(store, plan=True).__getitems__([3, 4])
     assert set(batch) == {"samples", "scale", "dihedral", "plan"}
@@ -348,6 +376,7 @@ def test_workers_change_nothing(store: Store, context: str) -> None:
 
 def test_dataset_is_pickled_as_a_path(store: Store) -> None:
     dataset = patches(store)
+    dataset.__getitems__(range(8))
     pickled = pickle.dumps(dataset)
     assert len(pickled) < 2000 < store.hr(0).nbytes
     assert same(pickle.loads(pickled).__getitems__(range(8)), dataset.__getitems__(range(8)))
