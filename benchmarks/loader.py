@@ -1,6 +1,6 @@
 """What the loader delivers, against a plain loop over the same crops and against decoding a PNG for each pair.
 
-    python benchmarks/loader.py [images=40] [rounds=9] [batches=40] [png_pairs=4] [threads=1] [step=false]
+    python benchmarks/loader.py [images=40] [rounds=9] [batches=150] [png_pairs=4] [threads=1] [step=false]
         [output=FILE.json]
 
 Pairs of 192x192 HR and 48x48 LR, batch 64, of images of DIV2K's size, tiled from the sample photographs. One process:
@@ -19,13 +19,14 @@ Lightning's trainer waits for the next batch, and the step without it.
 """
 
 import json
+import logging
 import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +56,20 @@ Pixels = NDArray[np.uint8]
 
 def main() -> None:
     options = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    threads_of_training = torch.get_num_threads()
     torch.set_num_threads(int(options.get("threads", "1")))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = write_images(folder / "png", count=int(options.get("images", "40")))
+        files = write_images(folder / "png", images=int(options.get("images", "40")))
         report = compare(
             files,
             folder=folder,
             rounds=int(options.get("rounds", "9")),
-            batches=int(options.get("batches", "40")),
+            batches=int(options.get("batches", "150")),
             png_pairs=int(options.get("png_pairs", "4")),
         )
         if options.get("step", "false") == "true":
+            torch.set_num_threads(threads_of_training)
             report["step"] = share_of_step(files, folder=folder)
     report["machine"], report["torch"] = platform.processor() or platform.machine(), torch.__version__
     if "output" in options:
@@ -87,11 +90,11 @@ def compare(files: Sequence[Path], *, folder: Path, rounds: int, batches: int, p
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
-        for name, (run, count, pairs) in ways.items():
+        for name, (run, times, pairs) in ways.items():
             started = time.perf_counter()
-            run(count)
+            run(times)
             if number:  # the first round warms all of them up
-                rates[name].append(count * pairs / (time.perf_counter() - started))
+                rates[name].append(times * pairs / (time.perf_counter() - started))
     medians = {name: statistics.median(values) for name, values in rates.items()}
     reached = {
         "pairs_per_second": medians["loader"],
@@ -134,8 +137,8 @@ def over(datamodule: SRDataModule) -> Batches:
     """Take batches from a loader that has begun."""
     batches = iter(datamodule.train_dataloader())
 
-    def run(count: int) -> None:
-        for _ in range(count):
+    def run(times: int) -> None:
+        for _ in range(times):
             next(batches)
 
     return run
@@ -147,8 +150,8 @@ def over_cache(datamodule: SRDataModule) -> Batches:
     dataset: Any = loader.dataset
     cache, batches = DeviceCache(dataset, device), iter(loader)
 
-    def run(count: int) -> None:
-        for _ in range(count):
+    def run(times: int) -> None:
+        for _ in range(times):
             batch = next(batches)
             cache.cut(batch["plan"], batch["scale"])
         if device.type == "cuda":
@@ -172,8 +175,8 @@ def plain_loop(dataset: PatchDataset, folder: Path) -> Batches:
     lr = np.empty((BATCH, LR_PATCH, LR_PATCH, 3), np.uint8)
     crops = planned(dataset)
 
-    def run(count: int) -> None:
-        for _ in range(count):
+    def run(times: int) -> None:
+        for _ in range(times):
             for n, (image, top, left) in enumerate(next(crops)):
                 whole_hr, whole_lr = images[image]
                 lr[n] = whole_lr[top : top + LR_PATCH, left : left + LR_PATCH]
@@ -186,8 +189,8 @@ def plain_loop(dataset: PatchDataset, folder: Path) -> Batches:
 def png_pairs_of(files: Sequence[Path], dataset: PatchDataset) -> Batches:
     pairs = (crop for batch in planned(dataset) for crop in batch)
 
-    def run(count: int) -> None:
-        for _ in range(count):
+    def run(times: int) -> None:
+        for _ in range(times):
             image, top, left = next(pairs)
             hr = np.asarray(Image.open(files[image]).convert("RGB"))
             lr = np.asarray(Image.open(lr_path(files[image])).convert("RGB"))
@@ -209,10 +212,11 @@ def parts_of_a_batch(datamodule: SRDataModule, *, rounds: int) -> dict[str, floa
     """Milliseconds of the plan, of the batch as the data set makes it, and of the DataLoader around it."""
     loader = datamodule.train_dataloader()
     dataset: Any = loader.dataset
-    batches, samples = iter(loader), range(BATCH)
+    batches = iter(loader)
+    samples = (range(first, first + BATCH) for first in count(10**6, BATCH))
     calls: dict[str, Callable[[], Any]] = {
-        "plan": lambda: dataset.plan(samples, SCALE),
-        "data set": lambda: dataset.__getitems__(samples),
+        "plan": lambda: dataset.plan(next(samples), SCALE),
+        "data set": lambda: dataset.__getitems__(next(samples)),
         "loader": lambda: next(batches),
     }
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -228,7 +232,7 @@ def share_of_step(files: Sequence[Path], *, folder: Path, steps: int = 8) -> dic
     """Time the trainer's waits for a batch, and its steps, with EDSR-baseline as it is trained here."""
     config = Composer("train").compose(["model=edsr_baseline", f"scale={SCALE}"]).tree
     precision = resolve_precision("auto", "cpu")
-    torch.set_num_threads(torch.get_num_threads())
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     network = build_network(config["model"])
     lightning_module = build_module(config, network=network, precision=precision)
     lightning_module.max_steps = 10**6
@@ -283,12 +287,12 @@ class Clock(Callback):
         self._ended = now
 
 
-def write_images(folder: Path, *, count: int) -> list[Path]:
+def write_images(folder: Path, *, images: int) -> list[Path]:
     """Tile the sample photographs to images of DIV2K's usual size; LR lies beside each."""
     folder.mkdir(parents=True)
     photographs = [np.asarray(Image.open(path).convert("RGB")) for path in sample_images()["train"]]
     files = []
-    for index in range(count):
+    for index in range(images):
         canvas = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
         tiles = cycle(photographs[index % len(photographs) :] + photographs[: index % len(photographs)])
         for top in range(0, HEIGHT, 256):

@@ -67,7 +67,9 @@ def tiny_arguments(tiny_images: Path, tmp_path_factory: pytest.TempPathFactory) 
     cache = tmp_path_factory.mktemp("cache")
 
     def arguments(model: str, *overrides: str) -> list[str]:
-        folders = [f"data.{part}_dir={tiny_images / part}" for part in ("train", "val")]
+        # Another data set has images of its own.
+        own = not any(text.startswith("data=") for text in overrides)
+        folders = [f"data.{part}_dir={tiny_images / part}" for part in ("train", "val") if own]
         return [*TINY, *folders, f"paths.cache={cache}", *TINY_MODELS[model], *overrides]
 
     return arguments

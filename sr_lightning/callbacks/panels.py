@@ -91,7 +91,10 @@ def detail_crops(images: Mapping[str, Tensor], *, scale: int, side: int) -> dict
 
 
 def draw_panel(rows: list[tuple[str, dict[str, Tensor]]], *, title: str) -> Image.Image:
-    """Lay named crops out as a table: one row per image, one column per version, PSNR of the crop below each."""
+    """Lay named crops out as a table: one row per image, one column per version, PSNR of the crop below each.
+
+    Of more than three channels the first three are shown as red, green and blue, of two the first as grey.
+    """
     sizes = [crops["HR"].shape[-1] for _, crops in rows]
     cell = max(size * max(1, -(-CELL // size)) for size in sizes)
     columns = ("LR", "bicubic", "SR", "HR")
@@ -101,7 +104,9 @@ def draw_panel(rows: list[tuple[str, dict[str, Tensor]]], *, title: str) -> Imag
     draw = ImageDraw.Draw(picture)
     large, small = ImageFont.load_default(18), ImageFont.load_default(15)
     draw.text((MARGIN, MARGIN), title, fill=INK, font=large)
-    draw.text((width - MARGIN, MARGIN + 3), "PSNR of the crop, RGB", fill=FAINT, font=small, anchor="ra")
+    channels = rows[0][1]["HR"].shape[1]
+    compared = "RGB" if channels in (1, 3) else f"all {channels} channels"
+    draw.text((width - MARGIN, MARGIN + 3), f"PSNR of the crop, {compared}", fill=FAINT, font=small, anchor="ra")
     for row, (name, crops) in enumerate(rows):
         top = HEADER + MARGIN + row * (cell + CAPTION + MARGIN)
         for column, label in enumerate(columns):
@@ -119,6 +124,5 @@ def _crop_psnr(image: Tensor, hr: Tensor) -> str:
 
 def _enlarged(image: Tensor, cell: int) -> Image.Image:
     pixels = to_uint8(image)[0].permute(1, 2, 0).numpy()
-    if pixels.shape[2] == 1:
-        pixels = np.repeat(pixels, 3, axis=2)
-    return Image.fromarray(pixels).resize((cell, cell), Image.Resampling.NEAREST)
+    pixels = pixels[..., :3] if pixels.shape[2] > 2 else np.repeat(pixels[..., :1], 3, axis=2)
+    return Image.fromarray(np.ascontiguousarray(pixels)).resize((cell, cell), Image.Resampling.NEAREST)

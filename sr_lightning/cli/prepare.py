@@ -15,7 +15,7 @@ from sr_lightning.cli.train import resolve
 from sr_lightning.cli.train import rewrite as rewrite_training
 from sr_lightning.data.catalogue import catalogue
 from sr_lightning.data.scan import DataError
-from sr_lightning.data.sets import wanted_sets
+from sr_lightning.data.sets import image_channels, wanted_sets
 from sr_lightning.refusal import Refusal
 
 EXAMPLES = (
@@ -59,7 +59,7 @@ def rewrite(overrides: list[str]) -> Rewritten:
 
 
 def refuse_preparation(tree: Tree, choices: dict[str, Any]) -> None:
-    """Refuse sets that nobody knows, and a scale that the network does not have."""
+    """Refuse sets that nobody knows or the network cannot take, and a scale that it does not have."""
     check_scale(str(choices.get("model")), get(tree, "model.spec") or {}, tree["scale"])
     try:
         wanted_sets(
@@ -67,6 +67,7 @@ def refuse_preparation(tree: Tree, choices: dict[str, Any]) -> None:
             name=str(choices["data"]),
             evaluated=tree["eval"],
             entries=catalogue([Path(folder).expanduser() for folder in tree["paths"]["catalogue"]]),
+            channels=image_channels(tree["model"]),
         )
     except DataError as error:
         raise Refusal(str(error)) from error

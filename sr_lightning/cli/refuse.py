@@ -15,11 +15,14 @@ from sr_lightning.data.benchmarks import SSIM_WINDOW, EvaluationSet, find_sets, 
 from sr_lightning.data.catalogue import Entry, catalogue
 from sr_lightning.data.pairs import check_sizes, match_lr
 from sr_lightning.data.scan import DataError, check_folder
-from sr_lightning.data.sets import MissingImages, locate
+from sr_lightning.data.sets import MissingImages, image_channels, locate
 from sr_lightning.refusal import Refusal
 
 # The degradation whose LR images lie in the store.
 BICUBIC = "sr_lightning.degradations.bicubic.Bicubic"
+# The protocols that compare colours, or whatever bands there are; the others compare luma.
+COLOUR_PROTOCOLS = ("rgb", "rgb_div2k")
+PERCEPTUAL = "sr_lightning.losses.perceptual.PerceptualLoss"
 # What a continued run may do otherwise. The rest stands in its checkpoint, or would make it another run.
 RESUMABLE = (
     "resume", "compile", "eval", "trainer", "callbacks", "logger", "paths", "data.root", "data.num_workers",
@@ -43,6 +46,8 @@ def refuse_training(tree: Tree, choices: Mapping[str, Any]) -> None:
             f"protocol=y_chain scores networks of one channel, model={model} has model.channels=3; "
             "use protocol=rgb_to_y."
         )
+    if _channels(tree) != 3:
+        _check_bands(tree)
     if get(tree, "module.discriminator"):
         _check_gan(tree, hr_patch)
     elif get(tree, "trainer.gradient_clip_val") and get(tree, "module.gradient_clip"):
@@ -85,7 +90,7 @@ def check_folder_key(tree: Tree, key: str, *, min_side: int) -> None:
     if not folder:
         raise Refusal(f"{key}: expected a folder of images, got nothing; say {key}=PATH.")
     try:
-        check_folder(Path(folder).expanduser(), key=key, min_side=min_side)
+        check_folder(Path(folder).expanduser(), key=key, min_side=min_side, channels=_channels(tree))
     except DataError as error:
         raise Refusal(str(error)) from error
 
@@ -119,6 +124,7 @@ def _check_data(tree: Tree, choices: Mapping[str, Any], hr_patch: int) -> None:
             name=str(choices["data"]),
             scale=tree["scale"],
             entries=_catalogue(tree),
+            channels=_channels(tree),
         )
         train = [path for part in images.train for path in part.files]
         for key, files in (("data.lr_dir", train), ("data.val_lr_dir", images.val)):
@@ -131,6 +137,9 @@ def _check_data(tree: Tree, choices: Mapping[str, Any], hr_patch: int) -> None:
         return
     except DataError as error:
         raise Refusal(str(error)) from error
+    if _channels(tree) != 3:
+        # The benchmarks are RGB: none of them is reported.
+        return
     if not tree["eval"]:
         # Of the sets that nobody named, those that chose the weights are left out of the report.
         if Path(data["root"]).expanduser().is_dir():
@@ -148,6 +157,25 @@ def _check_data(tree: Tree, choices: Mapping[str, Any], hr_patch: int) -> None:
 
 def _catalogue(tree: Tree) -> dict[str, Entry]:
     return catalogue([Path(folder).expanduser() for folder in tree["paths"]["catalogue"]])
+
+
+def _channels(tree: Tree) -> int:
+    return image_channels(tree["model"])
+
+
+def _check_bands(tree: Tree) -> None:
+    """Refuse what needs pictures, for a network that takes images of other bands."""
+    given = f"model.channels={_channels(tree)}"
+    if _channels(tree) < 1:
+        raise Refusal(f"model.channels: expected 3 for RGB, 1 for Y, or the number of bands, got {given}.")
+    if tree["protocol"] not in COLOUR_PROTOCOLS:
+        raise Refusal(f"protocol={tree['protocol']} scores luma, which images of {given} have not; use protocol=rgb.")
+    for key in ("loss", "module.pretrain_loss"):
+        for name, term in (get(tree, key) or {}).items():
+            if term["_target_"] == PERCEPTUAL:
+                raise Refusal(f"{key}.{name} compares features of RGB images or Y, got {given}; use loss=l1.")
+    if tree["eval"]:
+        raise Refusal(f"eval: evaluation sets are RGB, got {given}; leave eval out, and say data.test_dir=DIR.")
 
 
 def _check_kept(tree: Tree) -> None:

@@ -1,7 +1,9 @@
-"""Where the pixels of a stored image lie: in vertical bands, one after another.
+"""Where the pixels of a stored image lie: in rows, or in vertical bands, one after another.
 
-A patch then touches one or two runs of the file of `BAND` pixels a row, not rows of the whole image's width: a
-quarter of the bytes where they have to come from the disk (`benchmarks/layout.py`).
+Of a patch in bands one or two runs of the file are touched, of `BAND` pixels a row, not rows of the whole image's
+width: a quarter of the bytes where they have to come from the disk, and with the system told beforehand patches come
+four times as fast. From memory rows are the faster, by a third (`benchmarks/layout.py`, `benchmarks/loader.py`). So
+images lie in rows where all of them fit into memory easily, else in bands.
 """
 
 import mmap
@@ -14,12 +16,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 BAND = 256
+# A band as wide as this holds whole rows of any image.
+ROWS = 1 << 30
+# Share of the free memory that images may take to count as fitting easily: other programs want some of it too.
+_EASILY = 0.5
 
 
-def split(image: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """The bands of an image `(H, W, C)`: contiguous arrays `(H, BAND, C)`, the last one perhaps narrower."""
-    for left in range(0, image.shape[1], BAND):
-        yield np.ascontiguousarray(image[:, left : left + BAND])
+def choose_band(needed: int, *, available: int | None) -> int:
+    """Return the width of the bands, in pixels, that suits images of so many bytes; `ROWS` for whole rows.
+
+    Args:
+        needed: bytes of all images.
+        available: bytes of free memory, None where that is not known.
+    """
+    return ROWS if available is not None and needed <= _EASILY * available else BAND
+
+
+def split(image: NDArray[Any], band: int) -> Iterator[NDArray[Any]]:
+    """The bands of an image `(H, W, C)`: contiguous arrays `(H, band, C)`, the last one perhaps narrower."""
+    for left in range(0, image.shape[1], band):
+        yield np.ascontiguousarray(image[:, left : left + band])
 
 
 class Bands:
@@ -31,6 +47,7 @@ class Bands:
         starts: `(N,)` int64, number of each image's first value.
         sizes: `(N, 2)` int64, height and width of each image.
         channels: channels of each image.
+        band: width of the bands in pixels.
     """
 
     def __init__(
@@ -41,6 +58,7 @@ class Bands:
         starts: NDArray[np.int64],
         sizes: NDArray[np.int64],
         channels: int,
+        band: int,
     ) -> None:
         self._map = map_file(path)
         # A plain array: slicing `np.memmap` takes several times as long.
@@ -48,6 +66,7 @@ class Bands:
         self._starts = starts
         self._sizes = sizes
         self._channels = channels
+        self._band = band
 
     def cut(self, index: int, top: int, left: int, out: NDArray[Any]) -> None:
         """Fill `out (h, w, C)` with the image's pixels from row `top` and column `left` on.
@@ -56,8 +75,14 @@ class Bands:
             IndexError: the patch does not lie inside the image.
         """
         rows, columns, channels = out.shape
+        runs = self._runs(index, top, left, rows, columns)
+        if len(runs) == 1:  # as nearly always in rows, and every microsecond counts
+            ((start, band_width, inside, _),) = runs
+            lines = self._pixels[start : start + rows * band_width * channels].reshape(rows, band_width, channels)
+            out[:] = lines[:, inside : inside + columns]
+            return
         done = 0
-        for start, band_width, inside, take in self._runs(index, top, left, rows, columns):
+        for start, band_width, inside, take in runs:
             lines = self._pixels[start : start + rows * band_width * channels].reshape(rows, band_width, channels)
             out[:, done : done + take] = lines[:, inside : inside + take]
             done += take
@@ -76,19 +101,23 @@ class Bands:
         self.cut(index, 0, 0, out)
         return out
 
-    def _runs(self, index: int, top: int, left: int, rows: int, columns: int) -> Iterator[tuple[int, int, int, int]]:
+    def _runs(self, index: int, top: int, left: int, rows: int, columns: int) -> list[tuple[int, int, int, int]]:
         """For each band that a patch touches: number of its first value, width, first column and number of columns."""
         # `item` gives plain ints, several times faster to calculate with than numpy's.
         height, width = self._sizes.item(index, 0), self._sizes.item(index, 1)
         check_inside(top, left, (rows, columns), (height, width))
-        image, done = self._starts.item(index), 0
+        image, channels = self._starts.item(index), self._channels
+        if self._band >= width:
+            return [(image + top * width * channels, width, left, columns)]
+        runs, done = [], 0
         while done < columns:
-            inside = (left + done) % BAND
+            inside = (left + done) % self._band
             band = left + done - inside
-            band_width = min(BAND, width - band)
+            band_width = min(self._band, width - band)
             take = min(band_width - inside, columns - done)
-            yield image + (band * height + top * band_width) * self._channels, band_width, inside, take
+            runs.append((image + (band * height + top * band_width) * channels, band_width, inside, take))
             done += take
+        return runs
 
 
 def check_inside(top: int, left: int, patch: tuple[int, ...], image: tuple[int, ...]) -> None:

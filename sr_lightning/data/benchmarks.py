@@ -66,7 +66,8 @@ def reportable(sets: Sequence[EvaluationSet], *, chosen_on: Sequence[Path]) -> l
     return [
         each
         for each in sets
-        if 2 * sum(
+        if 2
+        * sum(
             path.resolve() in chosen or (path.stem in names and _size(path) == _size(names[path.stem]))
             for path in each.hr
         )

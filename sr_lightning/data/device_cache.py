@@ -1,7 +1,7 @@
 """A whole training set in the accelerator's memory, where patches are cut: nothing but a plan crosses the bus."""
 
 import os
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from sr_lightning.data.image import Pixels
 from sr_lightning.data.patches import Cuttable, PatchDataset, PatchPlan, cut_patches
 from sr_lightning.data.scan import DataError
 from sr_lightning.data.store import Images
+
+# 16 bits lie there as int16: torch moves uint16 about, but cannot pick from it on every device.
+_HELD = {np.uint8: torch.uint8, np.uint16: torch.int16}
 
 
 class DeviceCache:
@@ -44,11 +47,12 @@ class DeviceCache:
     def cut(self, plan: PatchPlan, scale: int) -> dict[str, Tensor]:
         """Return the `hr` and `lr` that `PatchDataset` cuts by this plan, on the device."""
         shapes = self.dataset.shapes(plan, scale)
-        dtype = torch.from_numpy(np.empty(0, self.dataset.dtype)).dtype
-        batch = {key: torch.empty(shape, dtype=dtype, device=self.device) for key, shape in shapes.items()}
+        held = _HELD[self.dataset.dtype]
+        batch = {key: torch.empty(shape, dtype=held, device=self.device) for key, shape in shapes.items()}
         margin = self.dataset.margin(scale)
         cut_patches(self._images, plan, scale=scale, lr=batch.get("lr"), hr=batch["hr"], margin=margin)
-        return {key: images.permute(0, 3, 1, 2) for key, images in batch.items()}
+        dtype = torch.uint16 if held == torch.int16 else held
+        return {key: images.view(dtype).permute(0, 3, 1, 2) for key, images in batch.items()}
 
 
 class _OnDevice:
@@ -60,7 +64,7 @@ class _OnDevice:
         cuttable: Cuttable,
         *,
         dtype: type[np.uint8] | type[np.uint16],
-        scales: Any,
+        scales: Sequence[int],
         device: torch.device,
     ) -> None:
         self.sizes = store.sizes
@@ -71,8 +75,7 @@ class _OnDevice:
             sizes = store.sizes // scale
             values = sizes.prod(axis=1) * store.channels
             self._starts[scale] = np.cumsum(values) - values
-            template = torch.from_numpy(np.empty(0, dtype))
-            self._pixels[scale] = torch.empty(int(values.sum()), dtype=template.dtype, device=device)
+            self._pixels[scale] = torch.empty(int(values.sum()), dtype=_HELD[dtype], device=device)
             for index, (height, width) in enumerate(sizes.tolist()):
                 image: Pixels = np.empty((height, width, store.channels), dtype)
                 if scale == 1:
@@ -80,7 +83,7 @@ class _OnDevice:
                 else:
                     cuttable.cut_lr(index, scale, 0, 0, image)
                 start = self._starts[scale].item(index)
-                self._pixels[scale][start : start + image.size] = torch.from_numpy(image).reshape(-1)
+                self._pixels[scale][start : start + image.size] = torch.from_numpy(image).reshape(-1).view(_HELD[dtype])
 
     def cut_hr(self, index: int, top: int, left: int, out: Tensor) -> None:
         """See `Cuttable`."""

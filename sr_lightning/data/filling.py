@@ -37,7 +37,9 @@ class Make(Protocol):
         """
 
 
-def fill(path: Path, make: Make, *, lengths: NDArray[np.int64], report: Callable[[int], None]) -> list[dict[str, Any]]:
+def fill(
+    path: Path, make: Make, *, lengths: NDArray[np.int64], band: int, report: Callable[[int], None]
+) -> list[dict[str, Any]]:
     """Write images one after another, beginning with the first that the file's journal does not have.
 
     The images are made by several processes, not threads (kornia-rs keeps Python's lock while it decodes), and written
@@ -48,6 +50,7 @@ def fill(path: Path, make: Make, *, lengths: NDArray[np.int64], report: Callable
         path: the file; its journal lies beside it.
         make: makes image n.
         lengths: bytes of each image.
+        band: width in pixels of the bands that images are written in; of a file that is gone on with, the same.
         report: called with the number of images done.
 
     Returns:
@@ -61,7 +64,7 @@ def fill(path: Path, make: Make, *, lengths: NDArray[np.int64], report: Callable
     path.touch()
     entries = _recorded(journal) if path.stat().st_size == length else []
     os.truncate(path, length)
-    writing = _Writing(make, path=path, starts=starts)
+    writing = _Writing(make, path=path, starts=starts, band=band)
     workers = _processes() if length - starts[len(entries) : len(entries) + 1].sum() > _LITTLE else 0
     pending: list[str] = []
     with path.open("rb") as pixels, journal.open("w" if not entries else "a", encoding="ascii") as log:
@@ -128,8 +131,9 @@ def _recorded(journal: Path) -> list[dict[str, Any]]:
 class _Writing(Dataset[dict[str, Any]]):
     """Item n makes image n and writes it to its place."""
 
-    def __init__(self, make: Make, *, path: Path, starts: NDArray[np.int64]) -> None:
+    def __init__(self, make: Make, *, path: Path, starts: NDArray[np.int64], band: int) -> None:
         self.make = make
+        self.band = band
         self.path = path
         self.starts = starts
 
@@ -141,7 +145,7 @@ class _Writing(Dataset[dict[str, Any]]):
         if image is not None:
             with self.path.open("r+b") as file:
                 file.seek(int(self.starts[number]))
-                file.writelines(band.data for band in split(image))
+                file.writelines(band.data for band in split(image, self.band))
         return entry
 
 

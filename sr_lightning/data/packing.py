@@ -16,13 +16,15 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from sr_lightning.data.bands import Bands
+from sr_lightning.data.bands import Bands, choose_band
 from sr_lightning.data.filling import JOURNAL, check_space, fill, synchronise
 from sr_lightning.data.fingerprint import WORDS, fingerprint
 from sr_lightning.data.image import Pixels, read_image, resize_to_square
 from sr_lightning.data.lr_rules import LrRule
+from sr_lightning.data.memory import available_memory
 from sr_lightning.data.scan import DataError
 from sr_lightning.data.sources import VERSION, Plan, Sources, lengths, plan
+from sr_lightning.report.files import write_atomically
 
 INFO, INDEX, NAMES, HASHES, HR = "info.json", "index.npy", "names.bin", "hashes.npy", "hr.bin"
 _BUILDING = ".building"
@@ -130,14 +132,16 @@ def _build_hr(
     building.mkdir(exist_ok=True)
     check_space(building / HR, planned.bytes(scales))
     decode = Decode(sources, planned)
-    entries = fill(building / HR, decode, lengths=lengths(planned.sizes, planned.bytes_per_pixel), report=report)
+    band = _band(building, planned.bytes(scales))
+    every_length = lengths(planned.sizes, planned.bytes_per_pixel)
+    entries = fill(building / HR, decode, lengths=every_length, band=band, report=report)
     skipped = [(path, e["skipped"]) for path, e in zip(sources.absolute, entries, strict=True) if "skipped" in e]
     try:
         check_skipped(skipped, of=len(sources.paths), max_skipped=max_skipped)
     except DataError:
         shutil.rmtree(building)  # the images will be other ones when it is tried again
         raise
-    _write_index(building, sources, planned, entries=entries, skipped=skipped)
+    _write_index(building, sources, planned, entries=entries, skipped=skipped, band=band)
     building.replace(folder)
     synchronise(folder.parent)
     (folder / HR).with_suffix(JOURNAL).unlink()
@@ -178,6 +182,7 @@ def _write_index(
     *,
     entries: Sequence[dict[str, Any]],
     skipped: list[tuple[str, str]],
+    band: int,
 ) -> None:
     kept = [(number, entry) for number, entry in enumerate(entries) if "size" in entry]
     numbers = [number for number, _ in kept]
@@ -200,6 +205,7 @@ def _write_index(
         "channels": sources.channels,
         "resize": sources.resize,
         "dtype": planned.dtype.name,
+        "band": band,
         "modes": Counter(entry["mode"] for _, entry in kept),
         "bits": Counter(str(entry["bits"]) for _, entry in kept),
         # One store has one type: where some images have 16 bits, the values of all others are times 257.
@@ -233,7 +239,7 @@ def _build_lr(folder: Path, rule: LrRule, *, report: Callable[[int], None]) -> N
     every_length = lengths(make.sizes // rule.scale, make.dtype.itemsize * make.channels)
     building = folder / f"{rule.name}{_BUILDING}"
     check_space(building, int(every_length.sum()))
-    fill(building, make, lengths=every_length, report=report)
+    fill(building, make, lengths=every_length, band=make.band, report=report)
     text = json.dumps({"scale": rule.scale, "rule": rule.describe(), "bytes": int(every_length.sum())}, indent=1)
     (folder / f"{rule.name}.json").write_text(text, encoding="utf-8")
     synchronise(folder / f"{rule.name}.json")
@@ -251,6 +257,7 @@ class _MakeLr:
         self.rule = rule
         self.dtype = np.dtype(info["dtype"])
         self.channels: int = info["channels"]
+        self.band: int = info["band"]
         self.index = np.load(folder / INDEX)
         self.sizes = sizes_of(self.index)
 
@@ -258,12 +265,22 @@ class _MakeLr:
     def hr(self) -> Bands:
         """Mapped when the first image is asked for: in each process for itself."""
         starts = self.index["start"]
-        return Bands(self.folder / HR, self.dtype, starts=starts, sizes=self.sizes, channels=self.channels)
+        return Bands(
+            self.folder / HR, self.dtype, starts=starts, sizes=self.sizes, channels=self.channels, band=self.band
+        )
 
     def __call__(self, number: int, /) -> tuple[dict[str, Any], Pixels | None]:
         if self.sizes[number].min() < self.rule.scale:  # there is no LR pixel
             return {}, None
         return {}, self.rule.make(self.hr.whole(number), int(self.index["source"][number]))
+
+
+def _band(building: Path, needed: int) -> int:
+    """Return the width of the bands of a store, which stays when its building goes on."""
+    kept = building / "band"
+    if not kept.exists():
+        write_atomically(kept, str(choose_band(needed, available=available_memory())))
+    return int(kept.read_text(encoding="ascii"))
 
 
 def sizes_of(index: NDArray[Any]) -> NDArray[np.int64]:

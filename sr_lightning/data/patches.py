@@ -35,6 +35,10 @@ class PatchPlan(NamedTuple):
     width: NDArray[np.int64]
     dihedral: NDArray[np.int64]  # 0..7, see `functional.geometry.dihedral`
 
+    def places(self) -> list[tuple[int, int, int, int]]:
+        """Store, image, top and left of each sample in plain numbers, quicker to calculate with than numpy's."""
+        return list(zip(*(values.tolist() for values in self[:4]), strict=True))
+
 
 def plan_patches(
     samples: Sequence[int],
@@ -108,8 +112,7 @@ def cut_patches(images: Sequence[Cuttable], plan: PatchPlan, *, scale: int, lr: 
         hr: `(N, scale*h + 2*margin, scale*w + 2*margin, C)`, filled with HR.
         margin: HR pixels of surroundings on each side; beyond the image's border its mirror image, the edge doubled.
     """
-    places = zip(*(values.tolist() for values in plan[:4]), strict=True)
-    for n, (store, image, top, left) in enumerate(places):
+    for n, (store, image, top, left) in enumerate(plan.places()):
         if lr is not None:
             images[store].cut_lr(image, scale, top, left, lr[n])
         if margin:
@@ -300,11 +303,10 @@ class PatchDataset(Dataset[dict[str, Any]]):
         """Have the disk begin with all patches of a batch before the first is cut."""
         if self.settings.crop == "whole":
             return  # each image is one long read
+        every = plan.places()
         for number, store in enumerate(self.stores):
-            mine = plan.store == number
-            corners = plan.image[mine], plan.top[mine] * scale, plan.left[mine] * scale
-            places = list(zip(*(values.tolist() for values in corners), strict=True))
-            store.ask_for(places, side=self.settings.lr_patch * scale, scale=scale)
+            mine = [(image, top * scale, left * scale) for owner, image, top, left in every if owner == number]
+            store.ask_for(mine, side=self.settings.lr_patch * scale, scale=scale)
 
     def shapes(self, plan: PatchPlan, scale: int) -> dict[str, tuple[int, int, int, int]]:
         """Return the shapes `(N, h, w, C)` of a batch's `hr` and, where it is stored, `lr`."""
@@ -333,6 +335,8 @@ class PatchDataset(Dataset[dict[str, Any]]):
                     raise _different_sizes((self.stores[0], 0), (store, int(others[0])))
 
     def _one_size(self, plan: PatchPlan) -> tuple[int, int]:
+        if self.settings.crop != "whole":
+            return self.settings.lr_patch, self.settings.lr_patch
         other = np.flatnonzero((plan.height != plan.height[0]) | (plan.width != plan.width[0]))
         if len(other):
             raise _different_sizes(*((self.stores[plan.store[n]], int(plan.image[n])) for n in (0, other[0])))

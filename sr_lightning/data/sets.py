@@ -80,7 +80,16 @@ class MissingImages(DataError):  # noqa: N818 - says what is the matter, as its 
         self.sets = list(sets)
 
 
-def locate(data: Data, *, name: str, scale: int, entries: Mapping[str, Entry]) -> Images:
+def image_channels(model: Mapping[str, Any]) -> int:
+    """Return the channels of the images that a network is trained on, from its yaml's content.
+
+    A network for Y is trained on colour images, of which it takes the Y.
+    """
+    channels = int(model.get("channels", 3))
+    return 3 if channels == 1 else channels
+
+
+def locate(data: Data, *, name: str, scale: int, entries: Mapping[str, Entry], channels: int = 3) -> Images:
     """Find the images of a run.
 
     Args:
@@ -88,13 +97,15 @@ def locate(data: Data, *, name: str, scale: int, entries: Mapping[str, Entry]) -
         name: what `data` was chosen as.
         scale: for the command that a message names.
         entries: the catalogue.
+        channels: of the images; other than 3, only folders of a user's own have them.
 
     Raises:
         MissingImages: a set is not below `data.root`; the message has the command that fetches it.
-        DataError: a set is unknown or of another kind, or images to hold out or leave out are not there.
+        DataError: a set is unknown, of another kind or of RGB where other images are wanted, or images to hold out or
+            leave out are not there.
     """
     own = own_entry(data, name=name)
-    wanted = wanted_splits(data, name=name, entries=entries)
+    wanted = wanted_splits(data, name=name, entries=entries, channels=channels)
     root = Path(data["root"]).expanduser()
     found = [find_split(each.split, root) for each in wanted]
     missing = [each for each, files in zip(wanted, found, strict=True) if not files]
@@ -109,12 +120,13 @@ def locate(data: Data, *, name: str, scale: int, entries: Mapping[str, Entry]) -
         sample = sample_images()
         parts, test = [Part(name, sample["train"])], sample["test"]
     elif own.kind == "local":
-        parts = [Part(name, _folder(data["train_dir"], key="data.train_dir"))]
-        test = _folder(data["test_dir"], key="data.test_dir") if data["test_dir"] else []
+        parts = [Part(name, _folder(data["train_dir"], key="data.train_dir", channels=channels))]
+        if data["test_dir"]:
+            test = _folder(data["test_dir"], key="data.test_dir", channels=channels)
     parts = _exclude(parts, data["exclude"])
     validation = [(each, files) for each, files in of_catalogue if each.role == "validation"]
     if data.get("val_dir"):
-        val, val_name = _folder(data["val_dir"], key="data.val_dir"), "data.val_dir"
+        val, val_name = _folder(data["val_dir"], key="data.val_dir", channels=channels), "data.val_dir"
     elif validation:
         val, val_name = validation[0][1], validation[0][0].entry.title
     elif name == "sample":
@@ -131,11 +143,12 @@ def locate(data: Data, *, name: str, scale: int, entries: Mapping[str, Entry]) -
     return Images(train=parts, val=val, val_name=val_name, test=test, test_name=name if name == "sample" else "test")
 
 
-def wanted_splits(data: Data, *, name: str, entries: Mapping[str, Entry]) -> list[Wanted]:
+def wanted_splits(data: Data, *, name: str, entries: Mapping[str, Entry], channels: int = 3) -> list[Wanted]:
     """Return the parts of the catalogue's sets that `locate` looks for: for training, then for validation.
 
     Raises:
-        DataError: a set is unknown or of another kind, or only some parts of a mixture have weights.
+        DataError: a set is unknown, of another kind, or of RGB where images of other than 3 channels are wanted, or
+            only some parts of a mixture have weights.
     """
     own = own_entry(data, name=name)
     wanted: list[Wanted] = []
@@ -150,11 +163,17 @@ def wanted_splits(data: Data, *, name: str, entries: Mapping[str, Entry]) -> lis
         wanted.append(Wanted(f"data={name}", "training", own, own.splits["train"]))
     if data["val"] is not None and not data.get("val_dir"):
         wanted.append(_validation(str(data["val"]), entries))
+    _check_channels(["data=sample"] if name == "sample" else [each.key for each in wanted], channels)
     return wanted
 
 
 def wanted_sets(
-    data: Data, *, name: str, evaluated: str | Sequence[str] | None, entries: Mapping[str, Entry]
+    data: Data,
+    *,
+    name: str,
+    evaluated: str | Sequence[str] | None,
+    entries: Mapping[str, Entry],
+    channels: int = 3,
 ) -> list[Wanted]:
     """Return all parts of sets that a configuration names, those to evaluate on among them, each once.
 
@@ -163,19 +182,21 @@ def wanted_sets(
         name: what it was chosen as.
         evaluated: the configuration's `eval`.
         entries: the catalogue.
+        channels: of the images; other than 3, none of the catalogue's sets has them.
 
     Raises:
-        DataError: a set is unknown, or of a kind that its key does not take.
+        DataError: a set is unknown, of a kind that its key does not take, or of RGB where other images are wanted.
     """
     own = own_entry(data, name=name)
     if own.kind == "evaluation":
         wanted = [Wanted(f"data={name}", "evaluation", own, own.splits["test"])]
     else:
-        wanted = wanted_splits(data, name=name, entries=entries)
+        wanted = wanted_splits(data, name=name, entries=entries, channels=channels)
     for each in [evaluated] if isinstance(evaluated, str) else evaluated or ():
         entry = _evaluation_entry(str(each), entries, root=Path(data["root"]).expanduser())
         if entry is not None and all(entry.name != other.entry.name for other in wanted):
             wanted.append(Wanted(f"eval={each}", "evaluation", entry, entry.splits["test"]))
+    _check_channels([each.key for each in wanted], channels)
     return wanted
 
 
@@ -226,6 +247,15 @@ def size_text(size: float) -> str:
             break
         size /= 1000
     return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+
+
+def _check_channels(keys: Sequence[str], channels: int) -> None:
+    """Refuse the project's own sets, named by configuration keys, where images have other channels than they."""
+    if channels != 3 and keys:
+        raise DataError(
+            f"{keys[0]}: its images are RGB, model.channels={channels} takes images of {channels} bands; say "
+            "data=folder data.train_dir=DIR data.val_dir=DIR with images of your own (TIFF or .npy)."
+        )
 
 
 def _mixture(parts: Mapping[str, float | None], entries: Mapping[str, Entry]) -> list[Wanted]:
@@ -291,12 +321,12 @@ def _missing_message(missing: Sequence[Wanted], data: Data, *, name: str, scale:
     return f"{'; '.join(lines)}; `{command}` fetches them{total}, or data.download=true lets the training do so."
 
 
-def _folder(given: str | None, *, key: str) -> list[Path]:
+def _folder(given: str | None, *, key: str, channels: int) -> list[Path]:
     """Return the images of a folder that a user named."""
     if not given:
         raise DataError(f"{key}: expected a folder of images, got nothing; say {key}=DIR.")
     folder = Path(given).expanduser()
-    images = list_images(folder) if folder.is_dir() else []
+    images = list_images(folder, channels=channels) if folder.is_dir() else []
     if not images:
         raise DataError(f"{key}: expected a folder with images, got {folder}, which has none.")
     return images

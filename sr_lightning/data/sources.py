@@ -16,7 +16,7 @@ from sr_lightning.data.image import Header, read_header
 from sr_lightning.data.scan import DataError
 
 # Of the store's files: another one, and every store is built again.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class Store:
     On disk a folder named by its key. The key covers path, size and modification time of each source, the
     number of channels and `resize`: when one changes, another store is built; old ones may be deleted.
 
-    - `hr.bin`: pixels, image after image, each in vertical bands (see `bands.py`).
+    - `hr.bin`: pixels, image after image, each in rows or in vertical bands (see `bands.py`).
     - `index.npy`, `names.bin`, `hashes.npy`: place, size, name and perceptual hash of each image.
     - `info.json`: what people want to know, and what was left out.
     - `lr_x4_<key>.bin` and `.json`: LR of one scale and rule, or of LR files. A further scale is made from
@@ -126,7 +126,14 @@ class Store:
 
     def _bands(self, name: str, *, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> Bands:
         path, chosen = self.folder / f"{name}.bin", self._selected
-        return Bands(path, self.dtype, starts=starts[chosen], sizes=sizes[chosen], channels=self.channels)
+        return Bands(
+            path,
+            self.dtype,
+            starts=starts[chosen],
+            sizes=sizes[chosen],
+            channels=self.channels,
+            band=self._info["band"],
+        )
 
     @classmethod
     def open_or_build(

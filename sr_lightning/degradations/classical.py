@@ -93,7 +93,7 @@ class Classical(Fixed):
         for one in np.unique(kind):
             index = torch.from_numpy(np.flatnonzero(kind == one)).to(hr.device)
             lr[index] = self._downsample(blurred[index], str(one))
-        noise.add(lr, Draws(samples, seed=seed, purpose="classical pixels"))
+        lr = noise.add(lr, Draws(samples, seed=seed, purpose="classical pixels"))
         return round_to_uint8_grid(compress(lr, quality))
 
     def _draw(self, samples: Sequence[int], seed: int) -> "tuple[Blurs, NDArray[np.str_], Noises, NDArray[np.int64]]":

@@ -2,33 +2,51 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from sr_lightning.data.benchmarks import EvaluationSet, match_images
-from sr_lightning.data.image import read_uint8
+from sr_lightning.data.image import read_header, read_image
 from sr_lightning.data.scan import DataError
 from sr_lightning.degradations.base import Degradation
+from sr_lightning.degradations.bicubic import Bicubic
 from sr_lightning.functional.geometry import modcrop
 from sr_lightning.functional.quantize import from_uint8, to_uint8
 from sr_lightning.functional.resize import imresize
 from sr_lightning.metrics.mean import ScoreMean
-from sr_lightning.metrics.protocol import Pair, Protocol, Score, own_protocol, prepare, score
+from sr_lightning.metrics.protocol import Pair, Protocol, Score, own_protocol, prepare, score, to_8_bits
 from sr_lightning.networks.luma import Network, forward_rgb
 from sr_lightning.refusal import Refusal
 
-# Makes `sr` of one image: from its prepared pair and the index of the image in its set.
-Source = Callable[[Pair, int], Tensor]
 Progress = Callable[[str], None]
+# Pillow's names of grey modes.
+_GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where SR images come from.
+
+    Attributes:
+        make: `sr` of one image, from its prepared pair and the index of the image in its set.
+        channels: of the images that are read: 3 for pictures, of which grey ones stay grey.
+    """
+
+    make: Callable[[Pair, int], Tensor]
+    channels: int = 3
 
 
 def network_source(network: nn.Module, *, device: torch.device) -> Source:
-    """Return the SR of a network, in float32; Y in, Y out where the protocol says so."""
+    """Return the SR of a network, in float32; Y in, Y out where the protocol says so.
+
+    A network of one channel is scored on pictures, one of another number than three on images of as many bands.
+    """
     network = network.eval().to(device).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
@@ -37,10 +55,10 @@ def network_source(network: nn.Module, *, device: torch.device) -> Source:
         lr = pair.lr.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
         # PyTorch's default for convolutions on a GPU, TF32, has 10 bits: it shows in the second decimal of a PSNR.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            sr = network(lr) if lr.shape[1] == 1 else forward_rgb(cast(Network, network), lr)
-        return cast(Tensor, sr).cpu()
+            return forward_rgb(cast(Network, network), lr).cpu()
 
-    return super_resolve
+    channels = cast(Network, network).channels
+    return Source(super_resolve, channels=3 if channels == 1 else channels)
 
 
 def check_channels(network: nn.Module, channels: int) -> None:
@@ -54,7 +72,7 @@ def image_source(folder: Path, evaluation_set: EvaluationSet, *, protocol: Proto
     files = match_images(folder, evaluation_set)
 
     def read(pair: Pair, index: int) -> Tensor:
-        image = _read(files[index])
+        image = _read(files[index], channels=3)
         # The same rule as for HR: what is no Y yet becomes it, cut like the HR image.
         sr = prepare(image, None, protocol=protocol, scale=1).hr
         if sr.shape != pair.hr.shape:
@@ -64,7 +82,7 @@ def image_source(folder: Path, evaluation_set: EvaluationSet, *, protocol: Proto
             )
         return sr
 
-    return read
+    return Source(read)
 
 
 def rules_of(evaluation_set: EvaluationSet, *, otherwise: Protocol) -> Protocol:
@@ -114,16 +132,22 @@ def evaluate_set(
     if degradation is not None and rules.grey == "y":
         raise Refusal(f"protocol={rules.name} makes LR of Y by itself, which no degradation can; use rgb_to_y.")
     rules = replace(rules, degradation=degradation.name if degradation is not None else None)
+    channels = source.channels
+    if save is not None and channels not in (1, 3):
+        raise Refusal(f"save: expected images of 1 or 3 bands, which a PNG holds, got {channels}; leave save out.")
     means, baseline = ScoreMean(), ScoreMean()
     per_image: dict[str, dict[str, float]] = {}
+    depth = _depth(evaluation_set, channels=channels)
     for index, hr_file in enumerate(evaluation_set.hr):
         with _refused_by_name(hr_file):
-            hr = _read(hr_file)
-            lr = _read(evaluation_set.lr[index]) if evaluation_set.lr and degradation is None else None
+            hr = _read(hr_file, channels=channels, depth=depth)
+            lr = None
+            if evaluation_set.lr and degradation is None:
+                lr = _read(evaluation_set.lr[index], channels=channels)
             if degradation is not None:
                 lr = degraded(hr, degradation=degradation, number=evaluation_set.number(index), seed=seed)
             pair = prepare(hr, lr, protocol=rules, scale=scale)
-            sr = source(pair, index)
+            sr = source.make(pair, index)
             result = score(sr, pair.hr, protocol=rules, scale=scale)
             baseline.update(bicubic_score(pair, protocol=rules, scale=scale))
         means.update(result)
@@ -146,16 +170,21 @@ def degraded(hr: Tensor, *, degradation: Degradation, number: int, seed: int) ->
     """Make the LR of a whole image, as a file would hold it.
 
     Args:
-        hr: (1, C, H, W) uint8; a grey image is degraded as RGB with three equal channels, as in training.
+        hr: (1, C, H, W) uint8 or uint16; a grey image is degraded as RGB with three equal channels, as in training.
         degradation: makes LR from HR.
         number: the image's number, which a random degradation draws by.
         seed: of the draws.
 
     Returns:
-        (1, 3, H // scale, W // scale) uint8.
+        (1, C, H // scale, W // scale) uint8, C at least 3 of a grey image.
     """
-    colour = from_uint8(modcrop(hr, degradation.scale)).expand(-1, 3, -1, -1)
-    return to_uint8(degradation(colour.contiguous(), samples=[number], seed=seed))
+    hr = modcrop(hr, degradation.scale)
+    if hr.shape[1] == 1:
+        hr = hr.expand(-1, 3, -1, -1)
+    if isinstance(degradation, Bicubic):
+        # As the store does: in the depth of the files, rounded to 8 bits afterwards.
+        return to_8_bits(degradation.downscale(hr))
+    return to_uint8(degradation(from_uint8(to_8_bits(hr)).contiguous(), samples=[number], seed=seed))
 
 
 def bicubic_score(pair: Pair, *, protocol: Protocol, scale: int) -> Score:
@@ -164,7 +193,7 @@ def bicubic_score(pair: Pair, *, protocol: Protocol, scale: int) -> Score:
 
 
 def bicubic_means(pairs: Sequence[tuple[Tensor, Tensor]], *, protocol: Protocol, scale: int) -> dict[str, float]:
-    """Return bicubic's mean PSNR and SSIM over uint8 (lr, hr) images (1, 3, H, W)."""
+    """Return bicubic's mean PSNR and SSIM over uint8 (lr, hr) images (1, C, H, W)."""
     baseline = ScoreMean()
     for lr, hr in pairs:
         baseline.update(bicubic_score(prepare(hr, lr, protocol=protocol, scale=scale), protocol=protocol, scale=scale))
@@ -193,9 +222,21 @@ def _refused_by_name(path: Path) -> Iterator[None]:
         raise Refusal(f"{path}: {error}") from error
 
 
-def _read(path: Path) -> Tensor:
-    pixels = torch.from_numpy(read_uint8(path))
-    return (pixels[..., None] if pixels.ndim == 2 else pixels).permute(2, 0, 1)[None]
+def _depth(evaluation_set: EvaluationSet, *, channels: int) -> int:
+    """Return the bits per channel that LR is made in: 16 where one HR file has them, since a store holds one type."""
+    depth = 8
+    for path in evaluation_set.hr:
+        with _refused_by_name(path):
+            depth = max(depth, read_header(path, channels=channels).bits)
+    return depth
+
+
+def _read(path: Path, *, channels: int, depth: int = 8) -> Tensor:
+    """Read an image as (1, C, H, W), uint16 if it or what it is compared among has 16 bits; grey stays grey."""
+    header = read_header(path, channels=channels)
+    bands = 1 if channels == 3 and header.mode in _GREY else channels
+    dtype = np.dtype(np.uint16 if max(depth, header.bits) == 16 else np.uint8)
+    return torch.from_numpy(read_image(path, channels=bands, dtype=dtype)).permute(2, 0, 1)[None]
 
 
 def _numbers(means: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sr_lightning.data.benchmarks import SSIM_WINDOW, EvaluationSet, find_sets, 
 from sr_lightning.data.catalogue import Entry, catalogue
 from sr_lightning.data.datamodule import PackingProgress, SRDataModule, TrainingSet
 from sr_lightning.data.pairs import match_lr
-from sr_lightning.data.sets import Images, locate
+from sr_lightning.data.sets import Images, image_channels, locate
 from sr_lightning.degradations.base import Degradation
 from sr_lightning.degradations.bicubic import Bicubic
 from sr_lightning.engine.build import build_degradation, expand
@@ -24,7 +24,11 @@ def locate_images(config: dict[str, Any]) -> Images:
         DataError: some are not there; the message says how to get them.
     """
     return locate(
-        config["data"], name=config["names"]["data"], scale=int(config["scale"]), entries=_catalogue(config)
+        config["data"],
+        name=config["names"]["data"],
+        scale=int(config["scale"]),
+        entries=_catalogue(config),
+        channels=image_channels(config["model"]),
     )
 
 
@@ -47,7 +51,6 @@ def build_datamodule(config: dict[str, Any], *, progress: PackingProgress | None
     min_side = SSIM_WINDOW + 2 * scale
     if lpips_backbone_path() is not None:
         min_side = max(min_side, SMALLEST_SIDE)
-    model_channels = int(config["model"].get("channels", 3))
     return SRDataModule(
         train=[
             TrainingSet(
@@ -76,8 +79,7 @@ def build_datamodule(config: dict[str, Any], *, progress: PackingProgress | None
         cache_dir=expand(config["paths"]["cache"]),
         store=data["store"],
         device_cache=data["device_cache"],
-        # A network for Y is trained on colour images, of which it takes the Y.
-        channels=3 if model_channels == 1 else model_channels,
+        channels=image_channels(config["model"]),
         max_skipped=data["max_skipped"],
         min_side=min_side,
         progress=progress,
@@ -94,12 +96,13 @@ def _lr_files(hr_files: list[Path], config: dict[str, Any], *, key: str) -> list
 def reported_sets(config: dict[str, Any]) -> list[EvaluationSet]:
     """Return the sets of the final table, none of which has chosen `best.ckpt`.
 
-    They are the benchmarks under `data.root` (those of `eval`, or all), and the test images of the data set.
+    They are the benchmarks under `data.root` (those of `eval`, or all), and the test images of the data set. A network
+    for images of other bands than pictures have none of the former.
     """
     data = config["data"]
     sets: list[EvaluationSet] = []
     root = expand(data["root"])
-    if root.is_dir() or config["eval"]:
+    if image_channels(config["model"]) == 3 and (root.is_dir() or config["eval"]):
         sets += find_sets(
             root,
             scale=int(config["scale"]),

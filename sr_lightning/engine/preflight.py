@@ -11,8 +11,9 @@ import torch
 
 from sr_lightning.data.benchmarks import EvaluationSet
 from sr_lightning.data.datamodule import SRDataModule
+from sr_lightning.data.memory import available_memory
 from sr_lightning.data.overlap import Overlap, find_overlaps
-from sr_lightning.data.preflight import Memory, Preflight, Speed, available_memory, gather_facts, preflight
+from sr_lightning.data.preflight import Memory, Preflight, Speed, gather_facts, preflight
 from sr_lightning.data.store import Images, Store
 from sr_lightning.engine import announce
 from sr_lightning.engine.build import build_module, build_network, degradation_name, expand

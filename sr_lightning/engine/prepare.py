@@ -23,6 +23,7 @@ from sr_lightning.data.scan import DataError
 from sr_lightning.data.sets import (
     Wanted,
     expected_places,
+    image_channels,
     own_entry,
     size_text,
     wanted_archives,
@@ -97,6 +98,7 @@ def prepare_images(config: Config, *, free: Free = free_bytes, says_all: bool = 
         name=config["names"]["data"],
         evaluated=config["eval"],
         entries=catalogue([expand(folder) for folder in config["paths"]["catalogue"]]),
+        channels=image_channels(config["model"]),
     )
     needs = [Need(each, find_split(each.split, root)) for each in wanted]
     if says_all or any(not need.files for need in needs):
@@ -306,7 +308,7 @@ def _store_bytes(config: Config, needs: Sequence[Need]) -> int:
     if data["store"] != "disk" or own_entry(data, name=config["names"]["data"]).kind == "evaluation":
         return 0
     scales = data["scales"] or [config["scale"]]
-    channels = max(3, int(config["model"].get("channels", 3)))
+    channels = image_channels(config["model"])
     packed = [need for need in needs if need.wanted.role != "evaluation"]
     if all(need.files for need in packed):
         images = locate_images(dict(config))

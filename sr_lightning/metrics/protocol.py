@@ -30,7 +30,7 @@ class Protocol:
 
     Attributes:
         name: What tables call it.
-        color: ``y`` compares the luma of BT.601 in limited range; ``rgb`` all three channels.
+        color: ``y`` compares the luma of BT.601 in limited range; ``rgb`` all channels, of images with more bands too.
         border: Pixels not counted on each side; ``scale`` for as many as the scale, ``scale+6`` for six more.
         rounding: ``uint8`` rounds SR to what a file would hold; ``none`` only clips it.
         grey: What a grey file is. ``replicate``: RGB with three equal channels. ``y``: luma itself; then
@@ -54,7 +54,7 @@ class Protocol:
 
     @property
     def channels(self) -> int:
-        """Channels of the images under this protocol: 1 where they are luma from the start, else 3."""
+        """Channels of pictures under this protocol: 1 where they are luma from the start, else 3."""
         return 1 if self.grey == "y" else 3
 
     def border_pixels(self, scale: int) -> int:
@@ -146,31 +146,47 @@ def prepare(hr: Tensor, lr: Tensor | None, *, protocol: Protocol, scale: int) ->
     """Turns the images of a benchmark's files into what the protocol compares.
 
     Args:
-        hr: ``(1, C, H, W)`` uint8, RGB or grey, not yet cropped.
-        lr: The published LR image, ``(1, C, h, w)`` uint8; None makes it of ``hr`` by the rule of the
-            published files. Where the protocol is luma from the start LR is always made of ``hr``, and this
-            one is not used.
+        hr: ``(1, C, H, W)`` uint8 or uint16, RGB or grey, not yet cropped; under ``rgb`` of any number of channels.
+        lr: The published LR image, ``(1, C, h, w)`` of either type; None makes it of ``hr`` by the rule of the
+            published files, in the depth of ``hr``. Where the protocol is luma from the start LR is always made of
+            ``hr``, and this one is not used.
         protocol: The rules.
         scale: The factor between the two.
 
     Returns:
-        ``lr`` and ``hr`` with ``protocol.channels`` channels, ``hr`` cropped from the top left to ``scale``
-        times ``lr``. float32, but ``lr`` is float64 where it is made of luma: that protocol never rounds it.
+        ``lr`` and ``hr`` with ``protocol.channels`` channels, or all they have under ``rgb``, ``hr`` cropped from the
+        top left to ``scale`` times ``lr``. What has 16 bits is rounded to 8, with which all protocols begin. float32,
+        but ``lr`` is float64 where it is made of luma: that protocol never rounds it.
 
     Raises:
-        ValueError: Not uint8, not 1 or 3 channels, or an LR that is not this HR's at this scale.
+        ValueError: Another type, other than 1 or 3 channels under a protocol of luma, or an LR that is not this HR's
+            at this scale.
     """
     for name, image in (("hr", hr), ("lr", lr)):
-        if image is not None and (image.dtype != torch.uint8 or image.shape[-3] not in (1, 3)):
+        if image is None:
+            continue
+        if image.dtype not in (torch.uint8, torch.uint16):
+            raise ValueError(f"{name} must be uint8 or uint16, got {image.dtype}.")
+        if protocol.color == "y" and image.shape[-3] not in (1, 3):
             raise ValueError(
-                f"{name} must be uint8 with 1 or 3 channels, got {image.dtype} of shape {tuple(image.shape)}."
+                f"{protocol.name} compares the luma of images of 1 or 3 channels, got {name} of {image.shape[-3]}; "
+                "use protocol=rgb."
             )
     if protocol.grey == "y":
-        luma = _luma(modcrop(hr, scale))
+        luma = _luma(to_8_bits(modcrop(hr, scale)))
         return Pair(imresize(luma, Fraction(1, scale)), luma.float())
     hr = modcrop(hr, scale) if lr is None else _crop_to(hr, lr, scale)
-    lr = downscale_uint8(hr, scale) if lr is None else lr
-    return Pair(_rgb(from_uint8(lr)), _rgb(from_uint8(hr)))
+    if lr is None:
+        lr = downscale_uint8(hr, scale, levels=65536 if hr.dtype == torch.uint16 else 256)
+    return Pair(_rgb(from_uint8(to_8_bits(lr))), _rgb(from_uint8(to_8_bits(hr))))
+
+
+def to_8_bits(image: Tensor) -> Tensor:
+    """Rounds a uint16 image to the nearest levels of uint8; one of uint8 stays as it is."""
+    if image.dtype == torch.uint8:
+        return image
+    # 65535 = 257 * 255, and no value lies in the middle, 257 being odd.
+    return ((image.to(torch.int32) + 128) // 257).to(torch.uint8)
 
 
 def score(sr: Tensor, hr: Tensor, *, protocol: Protocol, scale: int) -> Score:
@@ -183,14 +199,15 @@ def score(sr: Tensor, hr: Tensor, *, protocol: Protocol, scale: int) -> Score:
         scale: Sets the border where the protocol says so.
 
     Raises:
-        ValueError: The shapes differ, there is more than one image, the channels are not the protocol's, or
-            too
+        ValueError: The shapes differ, there is more than one image, the channels are not the protocol's, or too
             little is left inside the border.
     """
-    expected = (1, protocol.channels, *hr.shape[-2:])
+    # `prepare` makes RGB of grey: a single channel here would be a mistake.
+    any_number = protocol.color == "rgb" and hr.shape[-3] > 1
+    expected = (1, hr.shape[-3] if any_number else protocol.channels, *hr.shape[-2:])
     if sr.shape != expected or hr.shape != expected:
         raise ValueError(
-            f"{protocol.name} compares one image of {protocol.channels} channels,"
+            f"{protocol.name} compares one image of {expected[1]} channels,"
             f" got sr {tuple(sr.shape)} and hr {tuple(hr.shape)}."
         )
     # HR comes from a file: put it back onto its levels, which float32 misses by 3e-8.
@@ -213,7 +230,7 @@ def _luma(image: Tensor) -> Tensor:
 
 
 def _rgb(image: Tensor) -> Tensor:
-    return image.expand(-1, 3, -1, -1)
+    return image.expand(-1, 3, -1, -1) if image.shape[1] == 1 else image
 
 
 def _crop_to(hr: Tensor, lr: Tensor, scale: int) -> Tensor:

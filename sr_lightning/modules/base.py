@@ -82,7 +82,7 @@ class SuperResolution(LightningModule):
             torch.compile(self.network) if compile_step else self.network,
         )
         # It compares colours.
-        self._lpips = (lpips if protocol.channels == 3 else None,)
+        self._lpips = (lpips if protocol.channels == 3 and self._typed_network.channels in (1, 3) else None,)
 
     @property
     def scale(self) -> int:
@@ -110,7 +110,7 @@ class SuperResolution(LightningModule):
         return False
 
     def forward(self, lr: Tensor) -> Tensor:
-        """Map `lr` (N, 3, H, W) in [0, 1] to `sr` (N, 3, scale*H, scale*W), not clamped."""
+        """Map `lr` (N, C, H, W) in [0, 1] to `sr` (N, C, scale*H, scale*W), not clamped; a Y network takes RGB too."""
         return forward_rgb(self._typed_network, lr)
 
     def train_forward(self, lr: Tensor, *, scale: int | None = None) -> Tensor:
@@ -137,7 +137,7 @@ class SuperResolution(LightningModule):
             torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
         ):
             lr = pair.lr.float()
-            sr = self.network(lr) if lr.shape[1] == 1 else self(lr)
+            sr = self(lr)
             self.scores.update(score(sr, pair.hr, protocol=self.protocol, scale=self.scale))
             lpips = self._lpips[0]
             if lpips is not None:

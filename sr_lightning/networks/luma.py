@@ -21,25 +21,26 @@ class Network(Protocol):
 
 
 def forward_rgb(network: Network, lr: Tensor) -> Tensor:
-    """Super-resolves RGB images with a network for RGB, or with one for Y.
+    """Super-resolves images with a network for as many channels, or RGB ones with a network for Y.
 
-    A Y network sees the Y of `lr`; Cb and Cr go up bicubically, since the eye does not see their detail: the
+    Of RGB, a Y network sees the Y; Cb and Cr go up bicubically, since the eye does not see their detail: the
     way of all papers that train on Y.
 
     Args:
-        network: A network with one or three channels.
-        lr: `(N, 3, H, W)` in [0, 1].
+        network: A network of any number of channels.
+        lr: `(N, C, H, W)` in [0, 1]; C is the network's, or 3 for one of one channel.
 
     Returns:
-        `sr` `(N, 3, scale*H, scale*W)`, not clamped.
+        `sr` `(N, C, scale*H, scale*W)`, not clamped.
 
     Raises:
-        ValueError: The network has neither one nor three channels.
+        ValueError: The network takes another number of channels.
     """
-    if network.channels == 3:
+    channels = lr.shape[1]
+    if network.channels == channels:
         return network(lr)
-    if network.channels == 1:
+    if network.channels == 1 and channels == 3:
         ycbcr = rgb_to_ycbcr(lr)
         luma, chroma = ycbcr[:, :1], ycbcr[:, 1:]
         return ycbcr_to_rgb(torch.cat([network(luma), imresize(chroma, network.scale)], dim=1))
-    raise ValueError(f"RGB images need a network with 3 channels, or 1 for Y; this one has {network.channels}.")
+    raise ValueError(f"images of {channels} channels need a network of as many; this one has {network.channels}.")

@@ -53,6 +53,18 @@ def test_a_panel_is_a_table_of_whole_number_enlargements(images: dict[str, Tenso
         assert np.abs(square.astype(int) - hr[row, column]).max() <= 1
 
 
+@pytest.mark.parametrize(("bands", "shown"), [(5, [0, 1, 2]), (2, [0, 0, 0])])
+def test_of_several_bands_the_first_are_drawn(images: dict[str, Tensor], bands: int, shown: list[int]) -> None:
+    def spread(image: Tensor) -> Tensor:
+        return torch.cat([image / (band + 1) for band in range(2)], dim=1)[:, :bands]
+
+    crops = detail_crops({name: spread(image) for name, image in images.items()}, scale=2, side=8)
+    panel = np.asarray(draw_panel([("a", crops)], title=""))
+    left = 12 + 3 * (256 + 12)
+    hr = (crops["HR"][0, shown].permute(1, 2, 0).numpy() * 255).round().astype(int)
+    assert np.abs(panel[46:302:16, left : left + 256 : 16].astype(int) - hr).max() <= 1
+
+
 def test_luma_is_drawn_grey(images: dict[str, Tensor]) -> None:
     crops = detail_crops({name: image[:, :1] for name, image in images.items()}, scale=2, side=8)
     pixels = np.asarray(draw_panel([("y", crops)], title=""))[50:290, 20:260]

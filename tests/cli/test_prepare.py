@@ -35,6 +35,7 @@ def test_patches_imply_each_other_as_in_a_training(command):
         (("data=t91", "data.val=sett5"), "data.val: expected one of"),
         (("data=t91", "eval=[sett5]"), "did you mean 'set5'"),
         (("data=t91", "model=edsr_baseline", "scale=5"), "supports scale"),
+        (("data=t91", "model=srresnet", "model.channels=5"), "data=t91: its images are RGB, model.channels=5"),
         (("data=t91", "resume=runs/x"), "resume goes on with a run, whose images are ready"),
         (("data=t91", "data.rot=x"), "did you mean 'data.root'"),
         (("-m", "data=t91,bsds300"), "prepare runs once"),

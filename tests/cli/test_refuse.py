@@ -1,6 +1,10 @@
 """What does not fit together: scale, patch, batch, module, data."""
 
+import numpy as np
 import pytest
+
+from sr_lightning.cli.refuse import COLOUR_PROTOCOLS
+from sr_lightning.metrics.protocol import PROTOCOLS
 
 FOLDER = "data=folder"
 
@@ -180,6 +184,41 @@ def test_several_scales_need_a_network_for_them(refusal, command, tmp_path):
     assert not command("train", *several, "scale=2").error
     assert "expected scale=4, which validation scores, among them" in refusal(*several, "scale=4")
     assert "expected data.lr_patch" in refusal(*several[:3], "data.hr_patch=48", "scale=2")
+
+
+def test_images_of_other_bands(refusal, command, tmp_path):
+    for part in ("train", "val", "test"):
+        (tmp_path / part).mkdir()
+        np.save(tmp_path / part / "a.npy", np.zeros((200, 200, 5), np.uint8))
+    folders = FOLDER, f"data.train_dir={tmp_path / 'train'}", f"data.val_dir={tmp_path / 'val'}"
+    bands = "model=srresnet", "model.channels=5"
+    for protocol in COLOUR_PROTOCOLS:
+        assert not command(
+            "train", *folders, *bands, f"protocol={protocol}", f"data.test_dir={tmp_path / 'test'}"
+        ).error
+    for protocol in ("rgb_to_y", "y_chain", "y_float"):
+        expected = f"protocol={protocol} scores luma, which images of model.channels=5 have not; use protocol=rgb."
+        assert refusal(*folders, *bands, f"protocol={protocol}") == expected
+    rest = *folders, *bands, "protocol=rgb"
+    assert "loss.perceptual compares features of RGB images or Y, got model.channels=5" in refusal(
+        *rest, "loss=[l1,perceptual]"
+    )
+    srgan = *folders, "model=srgan", "model.channels=5", "protocol=rgb"
+    assert "loss.perceptual compares" in refusal(*srgan)
+    assert command("train", *srgan, "loss=l1").tree["module"]["discriminator"]["channels"] == 5
+    assert "eval: evaluation sets are RGB, got model.channels=5" in refusal(*rest, "eval=[set5]")
+    # Whatever lies under data.root is not looked at.
+    assert not command("train", *rest, f"data.root={tmp_path}").error
+    assert "data.val=set5: its images are RGB" in refusal(*folders[:2], *rest[3:], "data.val=set5")
+    assert "data=sample: its images are RGB" in refusal(*rest[3:])
+    assert "data=div2k: its images are RGB" in refusal(*rest[3:], "data=div2k", "data.download=true")
+    assert "model.channels: expected 3 for RGB" in refusal(*folders, "model.channels=0", "protocol=rgb")
+    # Three channels do not come as arrays.
+    assert "holds no image file" in refusal(*folders)
+
+
+def test_protocols_of_colour():
+    assert tuple(name for name, protocol in PROTOCOLS.items() if protocol.color == "rgb") == COLOUR_PROTOCOLS
 
 
 def test_without_a_validation_set_one_is_asked_for(refusal, command, photos):

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sr_lightning.data.bands import BAND, Bands, split
+from sr_lightning.data.bands import BAND, ROWS, Bands, choose_band, split
 
 
 @pytest.fixture
@@ -13,15 +13,15 @@ def images() -> list[np.ndarray]:
     return [draws.integers(0, 65536, (5 + n, width, 2), np.uint16) for n, width in enumerate(widths)]
 
 
-@pytest.fixture
-def bands(images: list[np.ndarray], tmp_path: Path) -> Bands:
-    content = b"".join(band.tobytes() for image in images for band in split(image))
+@pytest.fixture(params=[BAND, ROWS])
+def bands(images: list[np.ndarray], tmp_path: Path, request: pytest.FixtureRequest) -> Bands:
+    width: int = request.param
+    content = b"".join(band.tobytes() for image in images for band in split(image, width))
     (tmp_path / "a.bin").write_bytes(content)
     ends = np.cumsum([image.size for image in images])
     sizes = np.array([image.shape[:2] for image in images], np.int64)
-    return Bands(
-        tmp_path / "a.bin", np.dtype(np.uint16), starts=ends - [image.size for image in images], sizes=sizes, channels=2
-    )
+    starts = ends - [image.size for image in images]
+    return Bands(tmp_path / "a.bin", np.dtype(np.uint16), starts=starts, sizes=sizes, channels=2, band=width)
 
 
 def test_whole_images_come_back(images: list[np.ndarray], bands: Bands) -> None:
@@ -48,7 +48,11 @@ def test_patch_may_be_part_of_a_batch_in_any_memory(images: list[np.ndarray], ba
 
 def test_file_of_no_pixel(tmp_path: Path) -> None:
     (tmp_path / "a.bin").touch()
-    empty = Bands(
-        tmp_path / "a.bin", np.dtype(np.uint8), starts=np.zeros(1, np.int64), sizes=np.array([[0, 3]]), channels=3
-    )
+    starts, sizes = np.zeros(1, np.int64), np.array([[0, 3]])
+    empty = Bands(tmp_path / "a.bin", np.dtype(np.uint8), starts=starts, sizes=sizes, channels=3, band=BAND)
     assert empty.whole(0).shape == (0, 3, 3)
+
+
+@pytest.mark.parametrize(("available", "band"), [(None, BAND), (199, BAND), (200, ROWS)])
+def test_images_lie_in_rows_where_they_fit_into_memory_easily(available: int | None, band: int) -> None:
+    assert choose_band(100, available=available) == band

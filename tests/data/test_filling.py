@@ -35,10 +35,10 @@ def ignore(_: int) -> None:
 def test_what_was_made_before_an_error_is_not_made_again(tmp_path: Path, error: type[Exception]) -> None:
     path = tmp_path / "a.bin"
     with pytest.raises(error, match=r"^no such image$"):
-        fill(path, Make(4, error), lengths=LENGTHS, report=ignore)
+        fill(path, Make(4, error), lengths=LENGTHS, band=7, report=ignore)
     again = Make()
     done: list[int] = []
-    assert fill(path, again, lengths=LENGTHS, report=done.append) == [{"n": n} for n in range(6)]
+    assert fill(path, again, lengths=LENGTHS, band=7, report=done.append) == [{"n": n} for n in range(6)]
     assert again.made == [4, 5]
     assert done == [5, 6]
     assert path.read_bytes() == b"".join(bytes([n]) * 4 if n != 2 else bytes(4) for n in range(6))
@@ -47,19 +47,19 @@ def test_what_was_made_before_an_error_is_not_made_again(tmp_path: Path, error: 
 @pytest.mark.parametrize(("end", "first"), [(b'{"n": 3', 3), (b'{"n": 3}\n', 4), (b"", 3)])
 def test_line_that_was_being_written_does_not_count(tmp_path: Path, end: bytes, first: int) -> None:
     path = tmp_path / "a.bin"
-    fill(path, Make(), lengths=LENGTHS, report=ignore)
+    fill(path, Make(), lengths=LENGTHS, band=7, report=ignore)
     path.with_suffix(filling.JOURNAL).write_bytes(b'{"n": 0}\n{"n": 1}\n{"n": 2}\n' + end)
     again = Make()
-    assert fill(path, again, lengths=LENGTHS, report=ignore) == [{"n": n} for n in range(6)]
+    assert fill(path, again, lengths=LENGTHS, band=7, report=ignore) == [{"n": n} for n in range(6)]
     assert again.made[0] == first
 
 
 def test_journal_of_another_file_does_not_count(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
-    fill(path, Make(), lengths=LENGTHS, report=ignore)
+    fill(path, Make(), lengths=LENGTHS, band=7, report=ignore)
     path.write_bytes(b"short")
     again = Make()
-    fill(path, again, lengths=LENGTHS, report=ignore)
+    fill(path, again, lengths=LENGTHS, band=7, report=ignore)
     assert again.made == list(range(6))
     assert len(path.with_suffix(filling.JOURNAL).read_text().splitlines()) == 6
 
@@ -68,7 +68,7 @@ def test_errors_of_other_processes_are_one_line(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(filling, "_LITTLE", 0)
     monkeypatch.setattr(filling, "_processes", lambda: 2)
     with pytest.raises(DataError, match=r"^no such image$"):
-        fill(tmp_path / "a.bin", Make(3), lengths=LENGTHS, report=ignore)
+        fill(tmp_path / "a.bin", Make(3), lengths=LENGTHS, band=7, report=ignore)
 
 
 def test_space_that_is_taken_already_is_not_needed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from sr_lightning.data.patches import ALL_CODES, GlobalBatchSampler, PatchDataset, PatchSettings, plan_patches
 from sr_lightning.data.scan import DataError, list_images
 from sr_lightning.data.store import Store
+from sr_lightning.functional.draws import splitmix64
 
 SIZES = [np.array([[24, 40], [31, 24], [50, 50]])]
 
@@ -76,6 +77,18 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     if one.keys() != other.keys():
         return False
     return all(torch.equal(v, other[k]) if isinstance(v, Tensor) else v == other[k] for k, v in one.items())
+
+
+def test_splitmix64_gives_the_published_numbers() -> None:
+    # The generator's first outputs for the state 1234567, as in its reference implementations.
+    numbers = splitmix64(1234567, np.arange(5, dtype=np.uint64))
+    assert numbers.tolist() == [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
 
 
 def test_plan_depends_on_seed_and_sample_alone() -> None:

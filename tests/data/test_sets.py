@@ -11,6 +11,7 @@ from sr_lightning.data.scan import DataError
 from sr_lightning.data.sets import (
     MissingImages,
     expected_places,
+    image_channels,
     locate,
     prepare_command,
     size_text,
@@ -191,6 +192,41 @@ def test_folders_without_images(root, given, message):
     folder = str(root / given) if given else None
     with pytest.raises(DataError, match=rf"data\.train_dir: .*{message}"):
         find("folder", root, train_dir=folder, val_dir=str(root / "T91"))
+
+
+def test_images_of_other_bands_are_a_users_own(root):
+    for name in ("a.npy", "b.tif"):
+        touch(root / "bands", name)
+    folders = {"train_dir": str(root / "bands"), "val_dir": str(root / "bands"), "test_dir": str(root / "bands")}
+
+    def own(channels, name="folder", **changes):
+        data = data_of(name, root, **changes)
+        return locate(data, name=name, scale=4, entries=ENTRIES, channels=channels)
+
+    images = own(5, **folders)
+    assert names(images.train[0].files) == names(images.val) == names(images.test) == ["a.npy", "b.tif"]
+    assert names(own(3, **folders).val) == ["b.tif"]
+    for changes, key in (
+        ({"name": "div2k"}, "data=div2k"),
+        ({"name": "sample"}, "data=sample"),
+        ({"name": "mix"}, r"data\.sets\.\w+"),
+        ({**folders, "val_dir": None, "val": "set5"}, r"data\.val=set5"),
+    ):
+        with pytest.raises(
+            DataError, match=rf"^{key}: its images are RGB, model.channels=5 takes .* 5 bands; say data="
+        ):
+            own(5, **changes)
+    with pytest.raises(DataError, match=r"^eval=set5: its images are RGB"):
+        wanted_sets(data_of("folder", root, **folders), name="folder", evaluated="set5", entries=ENTRIES, channels=5)
+    with pytest.raises(DataError, match=r"^data=set5: its images are RGB"):
+        wanted_sets(data_of("set5", root), name="set5", evaluated=None, entries=ENTRIES, channels=5)
+
+
+@pytest.mark.parametrize(
+    ("model", "channels"), [({}, 3), ({"channels": 1}, 3), ({"channels": 3}, 3), ({"channels": 2}, 2)]
+)
+def test_channels_of_training_images(model, channels):
+    assert image_channels(model) == channels
 
 
 def test_sample(tmp_path):

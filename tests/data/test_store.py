@@ -18,10 +18,12 @@ from PIL import Image
 from torch import Tensor
 
 from sr_lightning.data import filling, packing
+from sr_lightning.data.bands import BAND, ROWS
 from sr_lightning.data.fingerprint import WORDS, fingerprint
 from sr_lightning.data.image import read_rgb
 from sr_lightning.data.scan import DataError, list_images
 from sr_lightning.data.store import Store
+from sr_lightning.degradations.bicubic import Bicubic
 
 FORK = multiprocessing.get_context("fork")
 
@@ -551,7 +553,7 @@ def test_opening_does_not_make_an_object_for_each_image(tmp_path: Path) -> None:
     for name, size in (("hr.bin", images * 12), ("lr.bin", images * 3)):
         (tmp_path / name).touch()
         os.truncate(tmp_path / name, size)
-    info = {"channels": 3, "dtype": "uint8", "skipped": [], "root": "/images"}
+    info = {"channels": 3, "band": 256, "dtype": "uint8", "skipped": [], "root": "/images"}
     (tmp_path / "info.json").write_text(json.dumps(info))
     Store(tmp_path, lr={2: "lr"}, min_side=1)
     tracemalloc.start()
@@ -585,3 +587,27 @@ def test_bicubic_takes_the_smallest_image(tmp_path: Path, save_image: Callable[.
         [path], cache_dir=tmp_path / "cache", scales=[4], degradation=Bicubic(scale=4), min_side=1
     )
     assert store.lr(0, 4).shape == (1, 1, 3)
+
+
+def test_a_build_that_goes_on_keeps_its_layout(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that was free when a build began may be taken when it goes on."""
+
+    def build(cache: Path, available: int) -> Store:
+        monkeypatch.setattr(packing, "available_memory", lambda: available)
+        return Store.open_or_build(
+            sorted(folder.rglob("*.png")), cache_dir=cache, scales=[2], degradation=Bicubic(scale=2), min_side=1
+        )
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packing, "_write_index", stop)
+        with pytest.raises(KeyboardInterrupt):
+            build(tmp_path / "cache", 10**9)
+    resumed, bands = build(tmp_path / "cache", 0), build(tmp_path / "other", 0)
+    layouts = [json.loads((store.folder / "info.json").read_text())["band"] for store in (resumed, bands)]
+    assert layouts == [ROWS, BAND]
+    for index in range(len(resumed)):
+        assert np.array_equal(resumed.hr(index), bands.hr(index))
+        assert np.array_equal(resumed.lr(index, 2), bands.lr(index, 2))

@@ -7,7 +7,7 @@ from sr_lightning.degradations.blur_down import BlurDown
 
 
 def blur(image: np.ndarray, size: int, sigma: float, *, mode: str) -> np.ndarray:
-    """`imfilter(image, fspecial("gaussian", size, sigma))`; of an even size the pixel before the centre is the own one."""
+    """`imfilter(image, fspecial("gaussian", size, sigma))`; an even one is centred half a pixel on."""
     x = np.arange(size) - (size - 1) / 2
     kernel = np.exp(-(x[:, None] ** 2 + x**2) / (2 * sigma**2))
     kernel /= kernel.sum()

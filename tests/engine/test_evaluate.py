@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from torch import nn
@@ -13,7 +14,9 @@ from sr_lightning.degradations.base import Fixed
 from sr_lightning.degradations.bicubic import Bicubic as MatlabBicubic
 from sr_lightning.degradations.resize import Resize
 from sr_lightning.engine.evaluate import (
+    Source,
     bicubic_means,
+    bicubic_score,
     check_channels,
     degraded,
     evaluate_set,
@@ -22,7 +25,8 @@ from sr_lightning.engine.evaluate import (
     rules_of,
 )
 from sr_lightning.functional.draws import Draws
-from sr_lightning.metrics.protocol import PROTOCOLS
+from sr_lightning.functional.resize import downscale_uint8
+from sr_lightning.metrics.protocol import PROTOCOLS, prepare, to_8_bits
 from sr_lightning.networks.bicubic import Bicubic
 from sr_lightning.networks.espcn import ESPCN
 from sr_lightning.refusal import Refusal
@@ -200,10 +204,11 @@ def test_lr_by_a_degradation(evaluation_set, tmp_path):
     found, rules = evaluation_set(), PROTOCOLS["rgb_to_y"]
     seen = []
 
-    def source(pair, index):
+    def look(pair, index):
         seen.append(pair.lr)
-        return bicubic(2, rules)(pair, index)
+        return bicubic(2, rules).make(pair, index)
 
+    source = Source(look)
     degradation = Resize(scale=2, kind="pil")
     scores = evaluate_set(found, source=source, protocol=rules, scale=2, degradation=degradation)
     for lr, path in zip(seen, found.hr, strict=True):
@@ -246,6 +251,66 @@ def test_degraded_images_are_what_a_file_would_hold():
     drawn = float(Draws([3], seed=0, purpose="noise").uniform(-0.2, 0.2)[0])
     expected = (grey[..., :8:2, ::2] / 255 + drawn).clamp(0, 1).mul(255).round()
     assert (lr.int() - expected).abs().max() <= 1
+
+
+def test_degraded_images_of_16_bits():
+    hr = torch.randint(0, 65536, (1, 1, 9, 12), dtype=torch.int32).to(torch.uint16)
+    near = to_8_bits(hr)
+    for degradation, expected in (
+        (Noise(), degraded(near, degradation=Noise(), number=3, seed=0)),
+        (MatlabBicubic(scale=2), to_8_bits(downscale_uint8(hr[..., :8, :], 2, levels=65536)).expand(1, 3, 4, 6)),
+    ):
+        assert torch.equal(degraded(hr, degradation=degradation, number=3, seed=0), expected)
+
+
+def test_images_of_16_bits_are_scored_as_the_nearest_of_8(tmp_path):
+    rules = PROTOCOLS["rgb"]
+    pixels = np.random.default_rng(0).integers(0, 65536, (24, 26, 3), np.uint16)
+    grey = pixels[..., 0]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
+    tifffile.imwrite(tmp_path / "b.tif", grey)
+    found = EvaluationSet("own", (tmp_path / "a.tif", tmp_path / "b.tif"), None)
+    seen = []
+
+    def look(pair, index):
+        seen.append(pair)
+        return pair.hr * 0.9
+
+    scores = evaluate_set(found, source=Source(look), protocol=rules, scale=2)
+    for pair, image in zip(seen, (pixels, grey), strict=True):
+        planes = torch.from_numpy(image.reshape(24, 26, -1)).permute(2, 0, 1)[None]
+        expected = prepare(planes, None, protocol=rules, scale=2)
+        assert torch.equal(pair.lr, expected.lr)
+        assert torch.equal(pair.hr, expected.hr)
+    # SR images may be of 16 bits as well.
+    assert (
+        evaluate_set(found, source=image_source(tmp_path, found, protocol=rules), protocol=rules, scale=2)["psnr"] > 99
+    )
+    # Luma of a grey image is its grey, of 16 bits too.
+    luma = evaluate_set(found, source=bicubic(2, PROTOCOLS["y_chain"]), protocol=PROTOCOLS["y_chain"], scale=2)
+    near = to_8_bits(torch.from_numpy(grey)[None, None])
+    pair = prepare(near, None, protocol=PROTOCOLS["y_chain"], scale=2)
+    assert luma["per_image"]["b"]["psnr"] == pytest.approx(
+        bicubic_score(pair, protocol=PROTOCOLS["y_chain"], scale=2).psnr, abs=1e-4
+    )
+    assert scores["images"] == 2
+
+
+def test_images_of_several_bands(tmp_path):
+    rules = PROTOCOLS["rgb"]
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, (24, 26, 5), np.uint8))
+    found = EvaluationSet("own", (tmp_path / "a.npy",), None)
+    source = network_source(Bicubic(scale=2, channels=5), device=CPU)
+    assert source.channels == 5
+    scores = evaluate_set(found, source=source, protocol=rules, scale=2)
+    assert scores["psnr"] == pytest.approx(scores["bicubic"]["psnr"], abs=1e-4)
+    with pytest.raises(Refusal, match=r"a\.npy: rgb_to_y compares the luma .* use protocol=rgb"):
+        evaluate_set(found, source=source, protocol=PROTOCOLS["rgb_to_y"], scale=2)
+    with pytest.raises(Refusal, match="save: expected images of 1 or 3 bands, which a PNG holds, got 5"):
+        evaluate_set(found, source=source, protocol=rules, scale=2, save=tmp_path / "sr")
+    Image.new("RGB", (24, 24)).save(tmp_path / "b.png")
+    with pytest.raises(Refusal, match=r"b\.png: expected 5 bands, got 3"):
+        evaluate_set(EvaluationSet("own", (tmp_path / "b.png",), None), source=source, protocol=rules, scale=2)
 
 
 def test_a_degradation_has_no_place_in_a_protocol_that_makes_lr_of_y(evaluation_set):

@@ -2,14 +2,16 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
-from sr_lightning.engine import announce
+from sr_lightning.cli.compose import Composer
 from sr_lightning.refusal import Refusal
 
 Run = Callable[..., dict[str, Any]]
@@ -281,8 +283,7 @@ def test_gan_counts_generator_steps_everywhere(run_tiny: Run, tmp_path: Path, mo
 
 
 def test_sample_photographs_are_the_default(run_tiny: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    overrides = ("data=sample", "data.train_dir=null", "data.val_dir=null")
-    results = run_tiny("edsr_baseline", tmp_path / "run", *overrides, "trainer.max_steps=2")
+    results = run_tiny("edsr_baseline", tmp_path / "run", "data=sample", "trainer.max_steps=2")
     assert set(results["metrics"]) == {"sample"}
     assert results["metrics"]["sample"].keys() >= {"psnr", "ssim", "images", "bicubic"}
     printed = capsys.readouterr().out
@@ -311,9 +312,80 @@ def test_patches_too_small_for_the_features_are_refused(run_tiny: Run, tmp_path:
         )
 
 
-def test_images_left_out_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    announce.left_out([(tmp_path / "a.png", "is damaged"), (tmp_path / "b.png", "is too small")])
-    announce.left_out([])
-    assert capsys.readouterr().out.splitlines() == [
-        f"2 images left out, such as {tmp_path / 'a.png'}: is damaged (train.log names all)"
-    ]
+def copy_images(source: Path, target: Path) -> Path:
+    shutil.copytree(source, target)
+    return target
+
+
+def test_what_is_worth_knowing_of_the_images_is_told(
+    run_tiny: Run, tmp_path: Path, tiny_images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = copy_images(tiny_images / "train", tmp_path / "train")
+    (train / "damaged.png").write_bytes(b"no image")
+    shutil.copy(train / "0.png", train / "again.png")
+    run_tiny(
+        "edsr_baseline", tmp_path / "run", f"data.train_dir={train}", "data.max_skipped=0.5", "trainer.max_steps=1"
+    )
+    told = " ".join(capsys.readouterr().out.split())
+    assert "left out 1 note damaged.png" in told
+    assert "again.png shows what 0.png" in told
+    assert "damaged.png" in (tmp_path / "run" / "train.log").read_text()
+
+
+def test_training_on_what_is_evaluated_stops_unless_it_is_allowed(
+    run_tiny: Run, tmp_path: Path, tiny_images: Path
+) -> None:
+    train = copy_images(tiny_images / "train", tmp_path / "train")
+    hr = tmp_path / "sets" / "Set5" / "HR"
+    hr.mkdir(parents=True)
+    # The same photograph in another size and format.
+    Image.open(train / "1.png").resize((48, 48)).save(hr / "woman.bmp")
+    arguments = f"data.train_dir={train}", f"data.root={tmp_path / 'sets'}", "trainer.max_steps=1"
+    with pytest.raises(Refusal, match=r"Training image 1 is Set5's woman.*data\.exclude=\[1\]") as refusal:
+        run_tiny("edsr_baseline", tmp_path / "stopped", *arguments)
+    assert "eval_exclude=[Set5/woman]" in str(refusal.value)
+    assert not run_tiny("edsr_baseline", tmp_path / "excluded", *arguments, "data.exclude=[1]")["overlap"]
+    (hr / "other.bmp").write_bytes((hr / "woman.bmp").read_bytes())
+    Image.open(tiny_images / "val" / "0.png").save(hr / "other.bmp")
+    left = run_tiny("edsr_baseline", tmp_path / "left", *arguments, "eval_exclude=[Set5/woman]")
+    assert not left["overlap"]
+    assert left["metrics"]["Set5"]["excluded"] == ["woman"]
+    allowed = run_tiny("edsr_baseline", tmp_path / "allowed", *arguments, "data.allow_overlap=true")
+    assert [(each["train"], each["evaluated"]) for each in allowed["overlap"]] == [("1.png", "Set5/woman")]
+
+
+def test_validating_on_training_images_is_training_on_what_is_evaluated(
+    run_tiny: Run, tmp_path: Path, tiny_images: Path
+) -> None:
+    with pytest.raises(Refusal, match="or take other images to evaluate"):
+        run_tiny("edsr_baseline", tmp_path / "run", f"data.val_dir={tiny_images / 'train'}")
+
+
+def test_only_a_look_leaves_no_run(
+    tiny_arguments: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sr_lightning.engine import pace
+    from sr_lightning.engine.preflight import only_preflight
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        patch.setattr(pace, "_LOADER_SECONDS", 0.05)
+        patch.setattr(pace, "_STEP_SECONDS", 0.05)
+        for model in ("edsr_baseline", "srgan"):
+            only_preflight(Composer("train").compose(tiny_arguments(model, "trainer.max_steps=1000")).tree)
+            told = capsys.readouterr().out
+            for row in ("training images", "overlap", "degradation", "loader", "time to go", "memory at the peak"):
+                assert row in told
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("degradation", ["blur_down", "second_order"])
+def test_own_images_are_scored_on_the_lr_they_are_trained_with(
+    run_tiny: Run, tmp_path: Path, degradation: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = run_tiny("edsr_baseline", tmp_path / "run", f"degradation={degradation}", "trainer.max_steps=2")
+    assert results["degradation"].startswith(degradation)
+    assert results["validation"]["protocol"]["degradation"] == results["degradation"]
+    # Validation while training saw the same LR images.
+    assert float(rows(tmp_path / "run")[-1]["val/psnr"]) == pytest.approx(results["validation"]["psnr"], abs=1e-3)
+    assert checkpoint(tmp_path / "run")["sr_lightning"]["degradation"] == results["degradation"]

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sr_lightning.functional.color import rgb_to_y
-from sr_lightning.functional.resize import check_downscale, downscale_uint8, imresize
+from sr_lightning.functional.resize import check_downscale, downscale_uint8, extend, imresize
 
 ReadImage = Callable[[Path], Tensor]
 
@@ -325,3 +325,50 @@ def test_check_downscale(scale: int, border: str, rounding: str, message: str) -
         check_downscale(scale, border=border, rounding=rounding)
     with pytest.raises(ValueError, match=message):
         downscale_uint8(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), scale, border=border, rounding=rounding)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+@pytest.mark.parametrize("rounding", ["uint8_each", "end"])
+def test_uint16_is_rounded_to_its_own_levels(scale: int, rounding: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (12 * scale, 9 * scale)).astype(np.uint16)
+    lr = downscale_uint8(torch.from_numpy(pixels)[None, None], scale, rounding=rounding, levels=65536)
+    expected = pixels.astype(np.float64)
+    for axis in (0, 1):
+        expected = np.apply_along_axis(_matlab_reference_1d, axis, expected, Fraction(1, scale), "symmetric")
+        if rounding == "uint8_each" or axis == 1:
+            expected = np.clip(np.floor(expected + 0.5), 0, 65535)
+    assert lr.dtype == torch.uint16
+    assert np.array_equal(lr[0, 0].numpy(), expected.astype(np.uint16))
+
+
+def test_uint16_of_8_bit_values_agrees_with_uint8_where_nothing_overshoots() -> None:
+    pixels = torch.randint(100, 150, (1, 3, 24, 24), dtype=torch.uint8)
+    fine = downscale_uint8((pixels.to(torch.int32) * 257).to(torch.uint16), 2, levels=65536)
+    difference = fine.to(torch.float64) / 257 - downscale_uint8(pixels, 2).to(torch.float64)
+    assert difference.abs().max() < 1.2
+
+
+def test_levels_and_dtype_must_agree() -> None:
+    image = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+    with pytest.raises(ValueError, match=r"needs a uint16 image for 65536 levels, got torch\.uint8"):
+        downscale_uint8(image, 2, levels=65536)
+    with pytest.raises(ValueError, match=r"needs a uint8 image for 256 levels, got torch\.uint16"):
+        downscale_uint8(image.to(torch.uint16), 2)
+    with pytest.raises(ValueError, match=r"levels must be 256 \(uint8\) or 65536 \(uint16\), got 1024"):
+        downscale_uint8(image, 2, levels=1024)
+
+
+@pytest.mark.parametrize(
+    ("border", "mode"), [("symmetric", "symmetric"), ("replicate", "edge"), ("reflect", "reflect")]
+)
+@pytest.mark.parametrize("margin", [0, 3, 17])
+@pytest.mark.parametrize("size", [(1, 4), (2, 1), (5, 6)])
+def test_extends_as_numpy_does(border: str, mode: str, margin: int, size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).random((2, *size))
+    expected = np.pad(image, ((0, 0), (margin, margin), (margin, margin)), mode=mode)
+    assert np.array_equal(extend(torch.from_numpy(image), margin, border).numpy(), expected)
+
+
+def test_extend_refuses_another_border() -> None:
+    with pytest.raises(ValueError, match="border must be one of symmetric, replicate, reflect; got 'wrap'"):
+        extend(torch.rand(1, 4, 4), 1, "wrap")

@@ -16,7 +16,7 @@ from torch import Tensor
 from sr_lightning.functional.color import rgb_to_ycbcr, ycbcr_to_rgb
 from sr_lightning.functional.quantize import from_uint8
 from sr_lightning.functional.resize import downscale_uint8, imresize
-from sr_lightning.metrics.protocol import PROTOCOLS, Protocol, get_protocol, own_protocol, prepare, score
+from sr_lightning.metrics.protocol import PROTOCOLS, Protocol, get_protocol, own_protocol, prepare, score, to_8_bits
 
 SCALES = (2, 3, 4)
 # protocol.md, section 1.3: PSNR and SSIM of the deterministic pair for borders of 0, 2, 3, 4 pixels.
@@ -281,12 +281,55 @@ def test_y_chain_rounds_luma_first_and_lr_never() -> None:
     np.testing.assert_allclose(pair.lr[0, 0].numpy() * 255, lr.numpy(), atol=1e-10)
 
 
-def test_prepare_refuses_floats_and_other_channels() -> None:
-    for hr in (torch.rand(1, 3, 24, 24), random_uint8(1, 4, 24, 24)):
-        with pytest.raises(ValueError, match="hr must be uint8 with 1 or 3 channels"):
-            prepare(hr, None, protocol=PROTOCOLS["y_chain"], scale=2)
-    with pytest.raises(ValueError, match="lr must be uint8 with 1 or 3 channels"):
+def test_prepare_refuses_floats() -> None:
+    with pytest.raises(ValueError, match=r"hr must be uint8 or uint16, got torch\.float32"):
+        prepare(torch.rand(1, 3, 24, 24), None, protocol=PROTOCOLS["y_chain"], scale=2)
+    with pytest.raises(ValueError, match="lr must be uint8 or uint16"):
         prepare(random_uint8(1, 3, 24, 24), torch.rand(1, 3, 12, 12), protocol=PROTOCOLS["rgb"], scale=2)
+
+
+@pytest.mark.parametrize("name", ["rgb_to_y", "y_chain", "y_float"])
+def test_other_bands_have_no_luma(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} compares the luma .* got hr of 4; use protocol=rgb"):
+        prepare(random_uint8(1, 4, 24, 24), None, protocol=PROTOCOLS[name], scale=2)
+
+
+@pytest.mark.parametrize("bands", [2, 5])
+def test_all_bands_are_compared_as_one_image(bands: int) -> None:
+    hr = random_uint8(1, bands, 25, 24)
+    pair = prepare(hr, None, protocol=PROTOCOLS["rgb"], scale=2)
+    assert torch.equal(pair.hr, from_uint8(hr[..., :24, :]))
+    assert torch.equal(pair.lr, from_uint8(downscale_uint8(hr[..., :24, :], 2)))
+    sr = pair.hr.clone()
+    sr[:, -1] = 1 - sr[:, -1]
+    # All but the last band are equal: the error is spread over all of them.
+    inner = pair.hr[0, -1, 2:-2, 2:-2].double()
+    expected = 10 * np.log10(bands / (1 - 2 * inner).square().mean().item())
+    assert score(sr, pair.hr, protocol=PROTOCOLS["rgb"], scale=2).psnr == pytest.approx(expected, abs=1e-4)
+    with pytest.raises(ValueError, match=f"rgb compares one image of {bands} channels"):
+        score(sr[:, 1:], pair.hr, protocol=PROTOCOLS["rgb"], scale=2)
+
+
+def test_16_bits_are_rounded_to_8_after_lr_is_made() -> None:
+    hr = torch.randint(0, 65536, (1, 3, 24, 24), dtype=torch.int32).to(torch.uint16)
+    nearest = torch.from_numpy(np.rint(hr.numpy() / 257).astype(np.uint8))
+    assert torch.equal(to_8_bits(hr), nearest)
+    assert to_8_bits(nearest) is nearest
+    for name in ("rgb_to_y", "rgb"):
+        pair = prepare(hr, None, protocol=PROTOCOLS[name], scale=2)
+        assert torch.equal(pair.hr, from_uint8(nearest))
+        made = np.rint(downscale_uint8(hr, 2, levels=65536).numpy() / 257) / 255
+        np.testing.assert_allclose(pair.lr.numpy(), made, atol=1e-7)
+    # LR of luma is made of luma, which has 8 bits.
+    for found, expected in zip(
+        prepare(hr, None, protocol=PROTOCOLS["y_chain"], scale=2),
+        prepare(nearest, None, protocol=PROTOCOLS["y_chain"], scale=2),
+        strict=True,
+    ):
+        assert torch.equal(found, expected)
+    given = hr[..., :12, :12]
+    pair = prepare(nearest, given, protocol=PROTOCOLS["rgb"], scale=2)
+    assert torch.equal(pair.lr, from_uint8(to_8_bits(given)))
 
 
 @pytest.mark.parametrize("name", ["Set5", "Set14", pytest.param("BSD100", marks=pytest.mark.slow)])

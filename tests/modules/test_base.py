@@ -82,6 +82,20 @@ def test_lpips_is_validated_where_it_can_be(pixel: Callable[..., Any], images: l
     assert validate(pixel(lpips=lambda sr, hr: next(distances)), images)["val/lpips"] == 0.5
 
 
+def test_a_network_for_five_bands(pixel: Callable[..., Any], tiny_net: Callable[..., Any]) -> None:
+    module = pixel(network=tiny_net(channels=5), protocol=get_protocol("rgb"), lpips=lambda sr, hr: 1.0)
+    generator = torch.Generator().manual_seed(5)
+    lr, hr = (torch.randint(0, 256, (1, 5, side, side), generator=generator, dtype=torch.uint8) for side in (12, 24))
+    # LPIPS compares colours: it has none here.
+    metrics = validate(module, [{"lr": lr, "hr": hr, "name": "a"}])
+    assert set(metrics) == {"val/psnr", "val/ssim"}
+    with torch.no_grad():
+        sr = module(from_uint8(lr))
+    assert torch.equal(sr, module.network(from_uint8(lr)))
+    expected = score(sr, from_uint8(hr), protocol=get_protocol("rgb"), scale=2)
+    assert metrics["val/psnr"] == pytest.approx(expected.psnr, abs=1e-4)
+
+
 def test_forward_takes_and_gives_rgb(pixel: Callable[..., Any], tiny_net: Callable[..., Any]) -> None:
     lr = torch.rand(1, 3, 8, 8)
     module = pixel(network=tiny_net(channels=1)).eval()

@@ -28,10 +28,11 @@ def test_y_network_sees_y_and_chroma_goes_up_bicubically():
     torch.testing.assert_close(found[:, 1:], imresize(ycbcr[:, 1:], 2), atol=1e-5, rtol=0)
 
 
-def test_rgb_network_is_called_as_it_is():
-    lr = torch.rand(1, 3, 4, 4)
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_a_network_for_the_channels_of_the_image_is_called_as_it_is(channels):
+    lr = torch.rand(1, channels, 4, 4)
 
-    assert torch.equal(forward_rgb(Bicubic(scale=3), lr), imresize(lr, 3))
+    assert torch.equal(forward_rgb(Bicubic(scale=3, channels=channels), lr), imresize(lr, 3))
 
 
 def test_both_ways_agree_for_a_linear_network():
@@ -42,6 +43,9 @@ def test_both_ways_agree_for_a_linear_network():
     )
 
 
-def test_other_channels_are_refused():
-    with pytest.raises(ValueError, match=r"3 channels, or 1 for Y; this one has 4"):
-        forward_rgb(Bicubic(scale=2, channels=4), torch.rand(1, 3, 4, 4))
+@pytest.mark.parametrize(("network", "image"), [(4, 3), (1, 4), (3, 1)])
+def test_other_channels_are_refused(network, image):
+    with pytest.raises(
+        ValueError, match=f"images of {image} channels need a network of as many; this one has {network}"
+    ):
+        forward_rgb(Bicubic(scale=2, channels=network), torch.rand(1, image, 4, 4))
