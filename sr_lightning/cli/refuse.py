@@ -209,7 +209,7 @@ def _check_kept(tree: Tree) -> None:
 
 def _check_pairs(tree: Tree, key: str, hr_files: Sequence[Path]) -> None:
     folder = Path(get(tree, key)).expanduser()
-    lr_files = match_lr(hr_files, folder, key=key, scale=tree["scale"])
+    lr_files = match_lr(hr_files, folder, key=key, scale=tree["scale"], channels=_channels(tree))
     check_sizes(hr_files, lr_files, key=key, scale=tree["scale"])
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sr_lightning.data.fingerprint import SAME, WORDS, fingerprint, nearest_pairs, orientations
-from sr_lightning.data.image import read_uint8
+from sr_lightning.data.image import read_header, read_image
 from sr_lightning.data.scan import DataError
 from sr_lightning.report.files import write_atomically
 
@@ -52,6 +53,7 @@ def find_overlaps(
     evaluated: Sequence[tuple[str, Sequence[Path]]],
     *,
     cache_dir: Path,
+    channels: int = 3,
 ) -> list[Overlap]:
     """Find the training images that are evaluated images: whole or their centre square, mirrored or turned as well.
 
@@ -63,13 +65,14 @@ def find_overlaps(
         names: of the training images.
         evaluated: name and HR files of each evaluation set.
         cache_dir: where hashes and results are kept; made if missing.
+        channels: of all images.
 
     Returns:
         Overlaps in the order of the training images; of a training image and an evaluated one there is one.
     """
     overlaps: list[tuple[int, Overlap]] = []
     for set_name, files in evaluated:
-        views, owners = _evaluated_hashes(files, cache_dir)
+        views, owners = _evaluated_hashes(files, cache_dir, channels)
         for index, owner, distance in _pairs(hashes, views, owners, cache_dir):
             overlaps.append((index, Overlap(names[index], set_name, files[owner].stem, distance)))
     return [overlap for _, overlap in sorted(overlaps, key=lambda entry: entry[0])]
@@ -113,22 +116,28 @@ def _listed(names: Sequence[str]) -> str:
     return f"'{json.dumps(unique, ensure_ascii=False)}'"
 
 
-def _evaluated_hashes(files: Sequence[Path], cache_dir: Path) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def _evaluated_hashes(
+    files: Sequence[Path], cache_dir: Path, channels: int
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Hashes `(M, WORDS)` of the views of each file, and the number of the file that each belongs to, `(M,)`."""
-    kept = cache_dir / f"evaluated_{_digest([_state(path) for path in files])}.json"
+    kept = cache_dir / f"evaluated_{_digest([channels, *map(_state, files)])}.json"
     views = _read(kept)
     if views is None:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            views = [[each.tobytes().hex() for each in image] for image in pool.map(_views, files)]
+            views = [
+                [each.tobytes().hex() for each in image]
+                for image in pool.map(partial(_views, channels=channels), files)
+            ]
         write_atomically(kept, json.dumps(views))
     owners = np.repeat(np.arange(len(files)), [len(image) for image in views])
     packed = bytes.fromhex("".join(each for image in views for each in image))
     return np.frombuffer(packed, np.uint64).reshape(-1, WORDS), owners
 
 
-def _views(path: Path) -> list[NDArray[np.uint64]]:
+def _views(path: Path, *, channels: int) -> list[NDArray[np.uint64]]:
     try:
-        image = read_uint8(path)
+        bits = read_header(path, channels=channels).bits
+        image = read_image(path, channels=channels, dtype=np.dtype(np.uint16 if bits == 16 else np.uint8))
     except DataError:
         return []
     top, left = ((side - _CENTRE) // 2 for side in image.shape[:2])

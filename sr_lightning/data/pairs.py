@@ -14,7 +14,7 @@ from sr_lightning.refusal import nearest
 _CHECKED_AT_ONCE = 2000
 
 
-def match_lr(hr_files: Sequence[Path], folder: Path, *, key: str, scale: int) -> list[Path]:
+def match_lr(hr_files: Sequence[Path], folder: Path, *, key: str, scale: int, channels: int = 3) -> list[Path]:
     """Find the LR image of each HR image in a tree of LR images.
 
     `0001.png` belongs to `0001.png`, `0001x4.png`, `0001_x4.png` or `0001-LR.png`, of any image format. Where both
@@ -25,6 +25,7 @@ def match_lr(hr_files: Sequence[Path], folder: Path, *, key: str, scale: int) ->
         folder: the tree of LR images.
         key: the configuration key that named it, for messages.
         scale: HR pixels per LR pixel.
+        channels: of the images; see `list_images`.
 
     Raises:
         DataError: the folder is not there, or an image has no or several partners.
@@ -34,7 +35,7 @@ def match_lr(hr_files: Sequence[Path], folder: Path, *, key: str, scale: int) ->
     suffix = re.compile(rf"[_\-. ]?(?:x{scale}|LR)(?:[_\-. ]?LR)?$", re.IGNORECASE)
     by_path: dict[str, list[Path]] = {}
     by_name: dict[str, list[Path]] = {}
-    for path in list_images(folder):
+    for path in list_images(folder, channels=channels):
         relative = path.relative_to(folder).with_suffix("")
         for name in {relative.name, suffix.sub("", relative.name)}:
             by_path.setdefault((relative.parent / name).as_posix(), []).append(path)

@@ -74,7 +74,8 @@ def check_folder(folder: Path, *, key: str, min_side: int, channels: int = 3) ->
         raise DataError(f"{key}: expected a folder of images, got {folder}, {_what_is_wrong(folder)}")
     paths = list_images(folder, channels=channels)
     if not paths:
-        raise DataError(f"{key}: {folder} holds no image file; expected any of {', '.join(EXTENSIONS)}.")
+        known = EXTENSIONS if channels in (1, 3) else (*EXTENSIONS, *ARRAY_EXTENSIONS)
+        raise DataError(f"{key}: {folder} holds no image file; expected any of {', '.join(known)}.")
     if channels not in (1, 3):
         return
     reasons, largest = [], (0, 0)
@@ -143,4 +144,6 @@ def _deep_mode(image: Image.Image) -> str | None:
     deep = next((mode for mode in raw_modes if (";16" in mode or ";12" in mode) and not mode.startswith("BGR")), None)
     # The raw modes of a TIFF whose channels lie one after another do not tell.
     bits = max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,)))
-    return deep or (f"{image.mode};16" if bits == 16 else None)
+    # An image that was made in memory has no tiles.
+    in_memory = image.mode if image.mode.startswith("I;16") else None
+    return deep or in_memory or (f"{image.mode};16" if bits == 16 else None)

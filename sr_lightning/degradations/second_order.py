@@ -245,6 +245,8 @@ class SecondOrder:
             return round_to_uint8_grid(images)
 
         groups = [np.flatnonzero(numbers // self.group == group) for group in np.unique(numbers // self.group)]
+        # The largest images first, so that no thread is left with them at the end.
+        groups.sort(key=lambda members: -first.factor[members[0]])
         lr = hr.new_empty((*hr.shape[:2], *shape))
         for members, images in zip(groups, _map(degrade, groups, hr.device), strict=True):
             for n, image in zip(members, images, strict=True):

@@ -105,7 +105,9 @@ def results(
             trained_on=trained_on,
         )
     )
-    mismatch = mismatch_line(trained_on=trained_on, scored_on=None) if results["metrics"] else None
+    # A set of one's own is scored on LR by the run's degradation.
+    published_lr = any("degradation" not in (each.get("protocol") or {}) for each in results["metrics"].values())
+    mismatch = mismatch_line(trained_on=trained_on, scored_on=None) if published_lr else None
     if mismatch:
         console.print(mismatch, soft_wrap=True)
     if not results["metrics"]:

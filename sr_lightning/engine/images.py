@@ -90,7 +90,13 @@ def _lr_files(hr_files: list[Path], config: dict[str, Any], *, key: str) -> list
     folder = config["data"][key]
     if not folder:
         return None
-    return match_lr(hr_files, expand(folder), key=f"data.{key}", scale=int(config["scale"]))
+    return match_lr(
+        hr_files,
+        expand(folder),
+        key=f"data.{key}",
+        scale=int(config["scale"]),
+        channels=image_channels(config["model"]),
+    )
 
 
 def reported_sets(config: dict[str, Any]) -> list[EvaluationSet]:

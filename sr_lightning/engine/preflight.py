@@ -106,7 +106,11 @@ def check_images(
         overlap
         for store in stores.values()
         for overlap in find_overlaps(
-            store.hashes, store.names, evaluated, cache_dir=expand(config["paths"]["cache"]) / "overlaps"
+            store.hashes,
+            store.names,
+            evaluated,
+            cache_dir=expand(config["paths"]["cache"]) / "overlaps",
+            channels=store.channels,
         )
     ]
     trained = degradation_name(config)

@@ -22,7 +22,8 @@ class EDSR(nn.Module):
 
     Args:
         scale: Upscaling factor: 2, 3, 4 or 8.
-        channels: 3 for RGB (as in the paper) or 1 for Y.
+        channels: 3 for RGB (as in the paper), 1 for Y, or the number of bands, each of which is taken to have DIV2K's
+            mean over all colours.
         width: Channels of the features: 64 for the baseline, 256 for the full model.
         depth: Residual blocks: 16 for the baseline, 32 for the full model.
         residual_scale: Factor on each block's branch: 1 for the baseline, 0.1 keeps the full model stable.
@@ -85,4 +86,4 @@ def _mean(channels: int) -> Tensor:
         return rgb
     if channels == 1:
         return rgb_to_y(rgb)
-    raise ValueError(f"EDSR takes RGB or Y: channels must be 3 or 1, got {channels}.")
+    return rgb.mean(1, keepdim=True).repeat(1, channels, 1, 1)

@@ -90,7 +90,7 @@ def test_the_second_time_nothing_is_read_or_compared(
     before = found(hashes, names, evaluated, cache_dir=tmp_path / "cache")
     assert len(before) == 4
     with monkeypatch.context() as patch:
-        patch.setattr(overlap, "read_uint8", None)
+        patch.setattr(overlap, "read_image", None)
         assert found(hashes[2:], names[2:], evaluated, cache_dir=tmp_path / "cache") == before[-1:]
         patch.setattr(overlap, "nearest_pairs", None)
         assert found(hashes, names, evaluated, cache_dir=tmp_path / "cache") == before

@@ -79,7 +79,7 @@ def test_five_bands(run_tiny: Run, folders: Any, tmp_path: Path, dtype: Any, deg
     arguments = folders(5, "npy", "tif", dtype=dtype)
     save(tmp_path / "test" / "a.npy", blocks(40, 44, 5, seed=9, dtype=dtype))
     results = run_tiny(
-        "srresnet", tmp_path / "run", *arguments, *degradation, "model.channels=5", "protocol=rgb",
+        "edsr_baseline", tmp_path / "run", *arguments, *degradation, "model.channels=5", "protocol=rgb",
         f"data.test_dir={tmp_path / 'test'}",
     )  # fmt: skip
     check(tmp_path / "run", results)
@@ -107,6 +107,25 @@ def test_16_bits_among_8(run_tiny: Run, folders: Any, tmp_path: Path, overrides:
     save(tmp_path / "val" / "1.png", blocks(*SIZES["val"][1], 3, seed=4, dtype=np.uint8))
     results = run_tiny("edsr_baseline", tmp_path / "run", *arguments, *overrides)
     check(tmp_path / "run", results)
+
+
+def test_lr_of_ones_own_of_five_bands(run_tiny: Run, folders: Any, tmp_path: Path) -> None:
+    arguments = folders(5, "npy", dtype=np.uint8)
+    for part, key in (("train", "lr_dir"), ("val", "val_lr_dir")):
+        for index, (height, width) in enumerate(SIZES[part]):
+            lr = blocks(height // 2, width // 2, 5, seed=index, dtype=np.uint8)
+            save(tmp_path / f"{part}_lr" / f"{index}x2.npy", lr)
+        arguments.append(f"data.{key}={tmp_path / f'{part}_lr'}")
+    check(tmp_path / "run", run_tiny("srresnet", tmp_path / "run", *arguments, "model.channels=5", "protocol=rgb"))
+
+
+@pytest.mark.parametrize("bands", [3, 5])
+def test_validation_images_that_are_trained_on_are_refused(
+    run_tiny: Run, folders: Any, tmp_path: Path, bands: int
+) -> None:
+    arguments = [*folders(bands, "tif", dtype=np.uint16), f"data.val_dir={tmp_path / 'train'}"]
+    with pytest.raises(Refusal, match="3 of 3 evaluated images are trained on"):
+        run_tiny("srresnet", tmp_path / "run", *arguments, f"model.channels={bands}", "protocol=rgb")
 
 
 def test_a_discriminator_for_five_bands(run_tiny: Run, folders: Any, tmp_path: Path) -> None:

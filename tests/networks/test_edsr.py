@@ -43,6 +43,7 @@ def test_y_network_takes_the_y_of_the_mean():
     assert mean.item() == pytest.approx((16 + 65.481 * 0.4488 + 128.553 * 0.4371 + 24.966 * 0.4040) / 255)
 
 
-def test_other_channels_are_refused():
-    with pytest.raises(ValueError, match=r"channels must be 3 or 1, got 4"):
-        EDSR(scale=2, channels=4)
+def test_the_mean_of_other_bands_is_that_of_all_colours():
+    mean = EDSR(scale=2, channels=5, width=8, depth=1).mean
+    assert mean.shape == (1, 5, 1, 1)
+    assert mean.flatten().tolist() == pytest.approx([(0.4488 + 0.4371 + 0.4040) / 3] * 5)
