@@ -65,15 +65,6 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     return np.array(_to_rgb(_decode(path)))
 
 
-def read_uint8(path: Path) -> NDArray[np.uint8]:
-    """Read an image, keeping grey grey: `(H, W)` for grey and 1-bit files, else `(H, W, 3)` as `read_rgb`.
-
-    Evaluation needs it: what becomes of a grey image is part of the protocol.
-    """
-    image = _decode(path)
-    return np.array(image.convert("L") if _is_grey(image) else _to_rgb(image))
-
-
 def read_header(path: Path, *, channels: int) -> Header:
     """Read what a file says of its image, without decoding it.
 
