@@ -23,7 +23,7 @@ from sr_lightning.data.scan import DataError
 from sr_lightning.data.store import Images
 from sr_lightning.degradations.base import Degradation
 from sr_lightning.functional.geometry import dihedral_batch, shave
-from sr_lightning.functional.quantize import from_uint8, to_uint8
+from sr_lightning.functional.quantize import from_uint8, to_8_bits, to_uint8
 
 # Told which images are being packed, how many steps are done, and of how many.
 PackingProgress = Callable[[str, int, int], None]
@@ -430,10 +430,7 @@ def _lr_is_stored(train: Sequence[TrainingSet], degradation: Degradation, *, sca
 
 def _as_batch(image: Pixels) -> Tensor:
     """Return an image `(H, W, C)` as uint8 `(1, C, H, W)`; of 16 bits the nearest of 8."""
-    if image.dtype == np.uint16:
-        # 65535 = 257 * 255, and no value lies in the middle, 257 being odd.
-        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return torch.from_numpy(image).permute(2, 0, 1)[None]
+    return to_8_bits(torch.from_numpy(image)).permute(2, 0, 1)[None]
 
 
 def _turned(images: Tensor, codes: Tensor) -> Tensor:

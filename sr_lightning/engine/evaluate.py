@@ -17,10 +17,10 @@ from sr_lightning.data.scan import DataError
 from sr_lightning.degradations.base import Degradation
 from sr_lightning.degradations.bicubic import Bicubic
 from sr_lightning.functional.geometry import modcrop
-from sr_lightning.functional.quantize import from_uint8, to_uint8
+from sr_lightning.functional.quantize import from_uint8, to_8_bits, to_uint8
 from sr_lightning.functional.resize import imresize
 from sr_lightning.metrics.mean import ScoreMean
-from sr_lightning.metrics.protocol import Pair, Protocol, Score, own_protocol, prepare, score, to_8_bits
+from sr_lightning.metrics.protocol import Pair, Protocol, Score, own_protocol, prepare, score
 from sr_lightning.networks.luma import Network, forward_rgb
 from sr_lightning.refusal import Refusal
 

@@ -9,6 +9,14 @@ def to_uint8(image: Tensor) -> Tensor:
     return _levels(image).to(torch.uint8)
 
 
+def to_8_bits(image: Tensor) -> Tensor:
+    """Rounds a uint16 image to the nearest levels of uint8; one of uint8 stays as it is."""
+    if image.dtype == torch.uint8:
+        return image
+    # 65535 = 257 * 255, and no value lies in the middle, 257 being odd.
+    return ((image.to(torch.int32) + 128) // 257).to(torch.uint8)
+
+
 def from_uint8(image: Tensor) -> Tensor:
     """Uint8 to float32 in [0, 1].
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sr_lightning.functional.color import rgb_to_y
 from sr_lightning.functional.geometry import modcrop, shave
-from sr_lightning.functional.quantize import from_uint8, round_to_uint8_grid
+from sr_lightning.functional.quantize import from_uint8, round_to_uint8_grid, to_8_bits
 from sr_lightning.functional.resize import downscale_uint8, imresize
 from sr_lightning.metrics.psnr import psnr
 from sr_lightning.metrics.ssim import ssim
@@ -179,14 +179,6 @@ def prepare(hr: Tensor, lr: Tensor | None, *, protocol: Protocol, scale: int) ->
     if lr is None:
         lr = downscale_uint8(hr, scale, levels=65536 if hr.dtype == torch.uint16 else 256)
     return Pair(_rgb(from_uint8(to_8_bits(lr))), _rgb(from_uint8(to_8_bits(hr))))
-
-
-def to_8_bits(image: Tensor) -> Tensor:
-    """Rounds a uint16 image to the nearest levels of uint8; one of uint8 stays as it is."""
-    if image.dtype == torch.uint8:
-        return image
-    # 65535 = 257 * 255, and no value lies in the middle, 257 being odd.
-    return ((image.to(torch.int32) + 128) // 257).to(torch.uint8)
 
 
 def score(sr: Tensor, hr: Tensor, *, protocol: Protocol, scale: int) -> Score:

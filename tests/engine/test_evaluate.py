@@ -25,8 +25,9 @@ from sr_lightning.engine.evaluate import (
     rules_of,
 )
 from sr_lightning.functional.draws import Draws
+from sr_lightning.functional.quantize import to_8_bits
 from sr_lightning.functional.resize import downscale_uint8
-from sr_lightning.metrics.protocol import PROTOCOLS, prepare, to_8_bits
+from sr_lightning.metrics.protocol import PROTOCOLS, prepare
 from sr_lightning.networks.bicubic import Bicubic
 from sr_lightning.networks.espcn import ESPCN
 from sr_lightning.refusal import Refusal

@@ -14,9 +14,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from sr_lightning.functional.color import rgb_to_ycbcr, ycbcr_to_rgb
-from sr_lightning.functional.quantize import from_uint8
+from sr_lightning.functional.quantize import from_uint8, to_8_bits
 from sr_lightning.functional.resize import downscale_uint8, imresize
-from sr_lightning.metrics.protocol import PROTOCOLS, Protocol, get_protocol, own_protocol, prepare, score, to_8_bits
+from sr_lightning.metrics.protocol import PROTOCOLS, Protocol, get_protocol, own_protocol, prepare, score
 
 SCALES = (2, 3, 4)
 # protocol.md, section 1.3: PSNR and SSIM of the deterministic pair for borders of 0, 2, 3, 4 pixels.
