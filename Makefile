@@ -54,8 +54,10 @@ lock: $(STAMP)  ## write requirements.lock anew from pyproject.toml
 	echo uv | $(BIN)/python -m uv pip compile - --universal --generate-hashes --no-header --no-annotate \
 		--quiet --output-file bootstrap.lock
 
-benchmark: $(STAMP)  ## time a training step against bare loops
+benchmark: $(STAMP)  ## time a training step, the loader and a degradation against plain code, ten minutes
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/loader.py step=true
+	$(BIN)/python benchmarks/degrade.py
 
 datasets: $(STAMP)  ## write docs/datasets.md anew from conf/data
 	$(BIN)/python -m sr_lightning.data.datasets_page
