@@ -59,6 +59,15 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "data.crop": ("random", "centre", "whole", "resize"),
     "preflight": ("check", "only"),
 }
+# The same of keys that mean this in one class alone: a class of the user's own may have them too.
+CHOICES_OF: dict[str, dict[str, tuple[str, ...]]] = {
+    "sr_lightning.degradations.resize.Resize": {"kind": ("pil", "cv2", "bilinear")},
+    "sr_lightning.degradations.bicubic.Bicubic": {
+        "border": ("symmetric", "replicate"),
+        "rounding": ("uint8_each", "end"),
+    },
+    "sr_lightning.degradations.blur_down.BlurDown": {"border": ("symmetric", "replicate")},
+}
 
 POSITIVE = (
     "scale", "trainer.max_steps", "trainer.val_every_steps", "trainer.epoch_steps", "trainer.log_every_steps",
@@ -267,7 +276,8 @@ def _check_type(path: str, value: Any, example: Any) -> None:
 
 
 def _check_values(tree: Tree) -> None:
-    for name, choices in CHOICES.items():
+    own = CHOICES_OF.get(str(get(tree, "degradation._target_")), {})
+    for name, choices in (CHOICES | {f"degradation.{key}": choices for key, choices in own.items()}).items():
         value = get(tree, name)
         if value is not None and str(value) not in choices:
             raise Refusal(f"{name}: expected one of {', '.join(choices)}, got '{value}'{nearest(str(value), choices)}")

@@ -10,12 +10,14 @@ from omegaconf import DictConfig, OmegaConf
 from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Tree
-from sr_lightning.cli.refuse import check_scale
+from sr_lightning.cli.refuse import check_folder_key, check_patches, check_scale
 from sr_lightning.cli.train import resolve
 from sr_lightning.cli.train import rewrite as rewrite_training
-from sr_lightning.data.catalogue import catalogue
+from sr_lightning.data.benchmarks import SSIM_WINDOW
+from sr_lightning.data.catalogue import catalogue, count_images, find_split
+from sr_lightning.data.pairs import match_lr
 from sr_lightning.data.scan import DataError
-from sr_lightning.data.sets import image_channels, wanted_sets
+from sr_lightning.data.sets import MissingImages, image_channels, locate, own_entry, wanted_sets
 from sr_lightning.refusal import Refusal
 
 EXAMPLES = (
@@ -59,18 +61,39 @@ def rewrite(overrides: list[str]) -> Rewritten:
 
 
 def refuse_preparation(tree: Tree, choices: dict[str, Any]) -> None:
-    """Refuse sets that nobody knows or the network cannot take, and a scale that it does not have."""
+    """Refuse what needs no download to be known: unknown sets, a scale that is none of the network's, folders."""
     check_scale(str(choices.get("model")), get(tree, "model.spec") or {}, tree["scale"])
+    _check_folders(tree)
+    data, name, channels = tree["data"], str(choices["data"]), image_channels(tree["model"])
     try:
-        wanted_sets(
-            tree["data"],
-            name=str(choices["data"]),
-            evaluated=tree["eval"],
-            entries=catalogue([Path(folder).expanduser() for folder in tree["paths"]["catalogue"]]),
-            channels=image_channels(tree["model"]),
-        )
+        entries = catalogue([Path(folder).expanduser() for folder in tree["paths"]["catalogue"]])
+        wanted = wanted_sets(data, name=name, evaluated=tree["eval"], entries=entries, channels=channels)
+        root = Path(data["root"]).expanduser()
+        if any(count_images(find_split(each.split, root)) < (each.split.images or 0) for each in wanted):
+            # What is missing is fetched; only then is it known what there is to leave out and to hold out.
+            return
+        if own_entry(data, name=name).kind != "evaluation":
+            images = locate(data, name=name, scale=tree["scale"], entries=entries, channels=channels)
+            train = [path for part in images.train for path in part.files]
+            for key, files in (("data.lr_dir", train), ("data.val_lr_dir", images.val)):
+                if get(tree, key):
+                    folder = Path(get(tree, key)).expanduser()
+                    match_lr(files, folder, key=key, scale=tree["scale"], channels=channels)
+    except MissingImages:
+        # They are what is to be fetched.
+        return
     except DataError as error:
         raise Refusal(str(error)) from error
+
+
+def _check_folders(tree: Tree) -> None:
+    """Refuse folders of a user's own that a training would refuse."""
+    data, scale = tree["data"], tree["scale"]
+    patch = data["hr_patch"] or (data["lr_patch"] or 1) * max(data["scales"] or [scale])
+    whole_image = SSIM_WINDOW + 2 * scale
+    for key, side in (("data.train_dir", patch), ("data.val_dir", whole_image), ("data.test_dir", whole_image)):
+        if get(tree, key) or (key == "data.train_dir" and "train_dir" in data):
+            check_folder_key(tree, key, min_side=side)
 
 
 def run(cfg: DictConfig, arguments: list[str]) -> None:
@@ -91,4 +114,10 @@ def run(cfg: DictConfig, arguments: list[str]) -> None:
         line = ["evaluate.py", "checkpoint=PATH", f"data.root={resolved.data.root}", f"eval=[{resolved.names.data}]"]
     else:
         line = ["train.py", *arguments]
+        try:
+            check_patches({str(key): value for key, value in config.items()}, resolved.names.data)
+        except Refusal as refusal:
+            # The images are there, but that training would be refused.
+            print(f"to train on them, change the patch: {refusal}")
+            return
     print(f"next: python {shlex.join(line)}")

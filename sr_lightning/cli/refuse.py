@@ -11,11 +11,13 @@ from typing import Any
 
 from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Tree
+from sr_lightning.cli.prepare_line import prepare_line
 from sr_lightning.data.benchmarks import SSIM_WINDOW, EvaluationSet, find_sets, reportable
 from sr_lightning.data.catalogue import Entry, catalogue
 from sr_lightning.data.pairs import check_sizes, match_lr
+from sr_lightning.data.patch_fit import Patch, check_patch
 from sr_lightning.data.scan import DataError, check_folder
-from sr_lightning.data.sets import MissingImages, image_channels, locate
+from sr_lightning.data.sets import Images, MissingImages, image_channels, locate
 from sr_lightning.refusal import Refusal
 
 # The degradation whose LR images lie in the store.
@@ -95,6 +97,19 @@ def check_folder_key(tree: Tree, key: str, *, min_side: int) -> None:
         raise Refusal(str(error)) from error
 
 
+def check_patches(tree: Tree, data: str) -> None:
+    """Refuse a patch that too many images of a set are too small for; reads their headers.
+
+    Args:
+        tree: the configuration.
+        data: what `data` was chosen as.
+    """
+    try:
+        _check_patches(tree, _locate(tree, data))
+    except DataError as error:
+        raise Refusal(str(error)) from error
+
+
 def find_sets_checked(tree: Tree, *, scale: int) -> list[EvaluationSet]:
     """Find the evaluation sets that `eval` and `data.root` name; sets that do not fit are refused."""
     names = [tree["eval"]] if isinstance(tree["eval"], str) else tree["eval"]
@@ -119,20 +134,15 @@ def _check_data(tree: Tree, choices: Mapping[str, Any], hr_patch: int) -> None:
     if get(tree, "data.val_dir") and get(tree, "data.test_dir"):
         _check_apart(tree)
     try:
-        images = locate(
-            data,
-            name=str(choices["data"]),
-            scale=tree["scale"],
-            entries=_catalogue(tree),
-            channels=_channels(tree),
-        )
+        images = _locate(tree, str(choices["data"]))
         train = [path for part in images.train for path in part.files]
         for key, files in (("data.lr_dir", train), ("data.val_lr_dir", images.val)):
             if get(tree, key):
                 _check_pairs(tree, key, files)
+        _check_patches(tree, images)
     except MissingImages as missing:
         if not data["download"]:
-            raise Refusal(str(missing)) from missing
+            raise Refusal(missing.message(prepare_line(tree, choices) or missing.command or "")) from missing
         # They are fetched before the run; what is evaluated can only be looked at then.
         return
     except DataError as error:
@@ -153,6 +163,36 @@ def _check_data(tree: Tree, choices: Mapping[str, Any], hr_patch: int) -> None:
                 f"eval: {evaluation_set.name} would be reported though its images choose best.ckpt "
                 f"({images.val_name}); validate on other images, or leave it out of eval."
             )
+
+
+def _locate(tree: Tree, name: str) -> Images:
+    return locate(tree["data"], name=name, scale=tree["scale"], entries=_catalogue(tree), channels=_channels(tree))
+
+
+def _check_patches(tree: Tree, images: Images) -> None:
+    data, scale = tree["data"], tree["scale"]
+    # Whole images need not be larger than a patch; Pillow knows the headers of pictures alone.
+    if data["crop"] not in ("random", "centre") or _channels(tree) != 3:
+        return
+    network, critic = get(tree, "model.spec") or {}, get(tree, "module.discriminator.spec") or {}
+    smallest, multiple = network.get("min_size", 1), network.get("multiple", 1)
+    hr_smallest, hr_multiple = critic.get("min_size", 1), critic.get("multiple", 1)
+    if data["hr_patch"]:
+        patch = Patch(
+            "data.hr_patch",
+            data["hr_patch"],
+            multiple=math.lcm(multiple * scale, hr_multiple),
+            smallest=max(smallest * scale, hr_smallest),
+        )
+    else:
+        patch = Patch(
+            "data.lr_patch",
+            data["lr_patch"],
+            hr_pixels=max(data["scales"] or [scale]),
+            multiple=math.lcm(multiple, hr_multiple // math.gcd(hr_multiple, scale)),
+            smallest=max(smallest, math.ceil(hr_smallest / scale)),
+        )
+    check_patch(images.train, patch, max_skipped=data["max_skipped"])
 
 
 def _catalogue(tree: Tree) -> dict[str, Entry]:

@@ -64,8 +64,8 @@ class Split:
 
     Attributes:
         archives: keys of the archives that hold it; any one of a group `a|b` will do, the earlier the better.
-        hr: folders below `data.root` in which people have it; the first with images counts. `folder/*_HR` takes the
-            images of a folder whose names, without suffix, are like that.
+        hr: folders below `data.root` in which people have it; the first with all images counts, see `find_split`.
+            `folder/*_HR` takes the images of a folder whose names, without suffix, are like that.
         lr: folders with the official LR images, `{scale}` stands for the scale.
         ids: which images of the folder: None for all, `{first, last, digits}` for numbers, `{file: [...]}` for a list
             of names below `data.root`.
@@ -183,13 +183,30 @@ def find_split(split: Split, root: Path) -> list[Path]:
 
     The folders are looked for in the order of the yaml, whatever the case of their names, and images in folders of LR
     (`LR_bicubic/x4`) are none of HR. Where a folder holds images of several sets, those with the split's names count.
+    The first folder with as many images as the split has is taken; where there is none, that whose number is nearest,
+    so that a few left-overs do not stand in for a set. The pieces of an image count as one.
     """
+    nearest_yet: list[Path] = []
+    least = float("inf")
+    seen: list[set[Path]] = []
     for parent in _parents(root):
         for wanted in split.hr:
             chosen = _choose(_images_like(parent, wanted), split, parent)
-            if chosen:
+            # A folder around one that the yaml names before it holds other things as well, such as LR images: it
+            # counts only if the rest of it is the whole set.
+            inner = set().union(*(each for each in seen if each < set(chosen)))
+            chosen = [path for path in chosen if path not in inner]
+            if not chosen:
+                continue
+            # Images of one name in several folders, of which a set has but one, count each.
+            found = len({(path.parent, image_name(path)) for path in chosen})
+            away = abs(found - (split.images or found))
+            if away == 0:
                 return chosen
-    return []
+            if away < least and not inner:
+                nearest_yet, least = chosen, away
+            seen.append(set(chosen))
+    return nearest_yet
 
 
 def find_lr(split: Split, root: Path, *, scale: int) -> Path | None:

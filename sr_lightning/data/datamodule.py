@@ -243,7 +243,7 @@ class SRDataModule(LightningDataModule):
         return DataLoader(
             self._patches,
             batch_sampler=GlobalBatchSampler(
-                batch_size=self._micro_batch(world_size),
+                batch_size=self.micro_batch(world_size),
                 rank=rank,
                 world_size=world_size,
                 accumulate=self.accumulate,
@@ -322,8 +322,13 @@ class SRDataModule(LightningDataModule):
             self._cache = DeviceCache(self._patches, device)
         return self._cache
 
-    def _micro_batch(self, world_size: int) -> int:
-        assert self._patches is not None
+    def micro_batch(self, world_size: int) -> int:
+        """Return the samples of a batch of one process, after `setup`.
+
+        Raises:
+            DataError: as `train_dataloader`.
+        """
+        assert self._patches is not None, "setup() comes before batches"
         micro_batch, rest = divmod(self.batch_size, world_size * self.accumulate)
         if rest:
             raise DataError(

@@ -139,7 +139,9 @@ def _build_hr(
     try:
         check_skipped(skipped, of=len(sources.paths), max_skipped=max_skipped)
     except DataError:
-        shutil.rmtree(building)  # the images will be other ones when it is tried again
+        # Kept for a larger share: files that are repaired make another key. A disk that failed may be well again.
+        if any("disk" in entry for entry in entries):
+            shutil.rmtree(building)
         raise
     _write_index(building, sources, planned, entries=entries, skipped=skipped, band=band)
     building.replace(folder)
@@ -166,7 +168,10 @@ class Decode:
             if image.shape[0] * image.shape[1] != self.plan.sizes[number].prod():
                 raise DataError(f"{path} was changed while the store was built.")
         except DataError as error:
-            return {"skipped": str(error)}, None
+            # Only the system's errors have a number, not what decoders say of a damaged file.
+            cause = error.__cause__
+            failed = isinstance(cause, OSError) and cause.errno is not None
+            return {"skipped": str(error)} | ({"disk": True} if failed else {}), None
         hashed = fingerprint(image).tobytes().hex()
         return {"size": image.shape[:2], "mode": header.mode, "bits": header.bits, "hash": hashed}, image
 

@@ -346,8 +346,8 @@ class PatchDataset(Dataset[dict[str, Any]]):
 def _different_sizes(*images: tuple[Images, int]) -> DataError:
     each = [f"{store.names[index]} ({store.sizes[index, 1]}x{store.sizes[index, 0]})" for store, index in images]
     return DataError(
-        f"whole images of different sizes cannot lie in one batch, got {' and '.join(each)}; use crop=random, "
-        "crop=resize, or one image per device and accumulated batch."
+        f"whole images of different sizes cannot lie in one batch, got {' and '.join(each)}; use data.batch_size=1 "
+        "(one for each device and accumulated batch), data.crop=resize or data.crop=random."
     )
 
 

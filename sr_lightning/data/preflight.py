@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from sr_lightning.data.fingerprint import SAME, is_flat, repeated
 from sr_lightning.data.overlap import Overlap, describe_overlaps
+from sr_lightning.data.sets import Count
 from sr_lightning.report.files import write_atomically
 
 Verdict = Literal["ok", "note", "stop"]
 # Share of a step that the loader may cost without a word.
 _CHEAP = 0.02
+# Share of the device's time from which on preparing batches is worth a word.
+_DEAR = 0.2
 
 
 class Images(Protocol):
@@ -100,31 +103,43 @@ def gather_facts(images: Images, *, folder: Path | None) -> Facts:
 
 @dataclass(frozen=True)
 class Speed:
-    """Speeds that were measured, in samples per second.
+    """Speeds that were measured, in samples per second, each alone.
 
     Attributes:
-        loader: of the loader alone, with its workers.
-        training: of training when it never has to wait for a batch.
+        loader: of the loader, with its workers.
+        preparing: of what is done to a batch on the device before training: flips, degradation, augmentation.
+        training: of training when batches are ready.
         num_workers: processes of the loader; 0 loads in the training process, between two steps.
         cores: of this machine.
     """
 
     loader: float
+    preparing: float
     training: float
     num_workers: int
     cores: int
 
     @property
     def together(self) -> float:
-        """What training with this loader does: one after the other without workers, else the slower of the two."""
+        """What a run does: all one after the other; with workers the loader beside the rest, the slower counts."""
         if self.num_workers == 0:
-            return 1 / (1 / self.loader + 1 / self.training)
-        return min(self.loader, self.training)
+            return 1 / (1 / self.loader + 1 / self.fed)
+        return min(self.loader, self.fed)
+
+    @property
+    def fed(self) -> float:
+        """What a run would do whose loader takes no time."""
+        return 1 / (1 / self.preparing + 1 / self.training)
 
     @property
     def cost(self) -> float:
-        """Share of the time in which training waits for the loader, in [0, 1)."""
-        return 1 - self.together / self.training
+        """Share of the time in which the device waits for the loader, in [0, 1)."""
+        return 1 - self.together / self.fed
+
+    @property
+    def preparation(self) -> float:
+        """Share of the device's time that goes into preparing batches, in [0, 1)."""
+        return self.fed / self.preparing
 
 
 @dataclass(frozen=True)
@@ -177,6 +192,8 @@ def preflight(
     samples: int,
     speed: Speed | None,
     memory: Sequence[Memory],
+    counts: Sequence[Count] = (),
+    prepare: str = "",
 ) -> Preflight:
     """Judge a run before its first step.
 
@@ -191,8 +208,10 @@ def preflight(
         samples: that remain to be trained on: steps times batch size.
         speed: None where it was not measured.
         memory: where the decoded training images are to lie.
+        counts: how much of each set to train, validate or evaluate on is there.
+        prepare: the command that fetches what is missing of them.
     """
-    rows: list[Row] = []
+    rows = [_incomplete(each, prepare=prepare) for each in counts if each.is_incomplete]
     for name, facts in train.items():
         rows += _training_rows(facts, of="" if len(train) == 1 else f" of {name}", hr_patch=hr_patch)
     rows += [
@@ -203,7 +222,11 @@ def preflight(
         *(_memory(each) for each in memory),
     ]
     if speed is not None:
-        rows += [_loader(speed), Row("time to go", f"{duration(samples / speed.together)}, validation not counted")]
+        rows += [
+            _loader(speed),
+            _preparation(speed, degradations[0]),
+            Row("time to go", f"{duration(samples / speed.together)}, validation not counted"),
+        ]
     return Preflight(tuple(rows))
 
 
@@ -310,6 +333,12 @@ def _overlap(overlaps: Sequence[Overlap], *, evaluated: int, allowed: bool) -> R
     return Row("overlap", value, "note" if allowed else "stop", describe_overlaps(overlaps))
 
 
+def _incomplete(count: Count, *, prepare: str) -> Row:
+    advice = "What is there is used as it is"
+    advice += f"; `{prepare}` completes it." if count.fetched and prepare else "; put the others there too."
+    return Row(f"incomplete {count.name}", f"{count.found} of {count.expected} images", "note", advice)
+
+
 def _memory(memory: Memory) -> Row:
     value = f"images take {_gigabytes(memory.needed)}, {_gigabytes(memory.available)} are free"
     if memory.needed <= memory.available:
@@ -322,15 +351,29 @@ def _memory(memory: Memory) -> Row:
 
 
 def _loader(speed: Speed) -> Row:
-    value = f"{speed.loader:,.0f} samples/s, training {speed.training:,.0f}; costs {speed.cost:.1%} of the time"
+    value = f"{speed.loader:,.0f} samples/s, the device takes {speed.fed:,.0f}; costs {speed.cost:.1%} of the time"
     if speed.cost <= _CHEAP:
         return Row("loader", value)
     # Half as fast again as needed: workers share the cores with training.
-    wanted = math.ceil(1.5 * speed.training / (speed.loader / max(speed.num_workers, 1)))
+    wanted = math.ceil(1.5 * speed.fed / (speed.loader / max(speed.num_workers, 1)))
     if wanted <= max(speed.num_workers, speed.cores):
         return Row("loader", value, "note", f"Raise data.num_workers from {speed.num_workers} to {wanted}.")
     advice = f"{wanted} workers would be needed, on {speed.cores} cores: data.device_cache=true needs none."
     return Row("loader", value, "note", advice)
+
+
+def _preparation(speed: Speed, degradation: str) -> Row:
+    value = (
+        f"{speed.preparing:,.0f} samples/s, training {speed.training:,.0f}; takes {speed.preparation:.1%} of the "
+        "device's time"
+    )
+    if speed.preparation <= _DEAR:
+        return Row("flips and degradation", value)
+    advice = (
+        f"{degradation} and what augment= adds are computed on the device, so that workers or a cache do not help; a "
+        "simpler degradation does, or a larger network makes it matter less."
+    )
+    return Row("flips and degradation", value, "note", advice)
 
 
 def _gigabytes(size: int) -> str:

@@ -31,6 +31,28 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Count:
+    """How much of a set is there, before images are held out or excluded.
+
+    Attributes:
+        name: of the set; `name/test` for the validation images of a set that has training images too.
+        found: images, all pieces of one together.
+        expected: images that the set has; None for images of a user's own.
+        fetched: whether an archive of them is known.
+    """
+
+    name: str
+    found: int
+    expected: int | None = None
+    fetched: bool = False
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether images of the set are missing."""
+        return self.expected is not None and self.found < self.expected
+
+
+@dataclass(frozen=True)
 class Images:
     """The images of a run.
 
@@ -40,6 +62,7 @@ class Images:
         val_name: what they are, for people.
         test: images to report on beside the evaluation sets; may be empty.
         test_name: what they are called there.
+        counts: how much of each set to train and validate on is there.
     """
 
     train: list[Part]
@@ -47,6 +70,7 @@ class Images:
     val_name: str
     test: list[Path]
     test_name: str = "test"
+    counts: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,11 +97,21 @@ class MissingImages(DataError):  # noqa: N818 - says what is the matter, as its 
 
     Attributes:
         sets: the names of the sets that miss some.
+        places: what is expected where.
+        download: about how much is to be fetched, for people; empty where unknown.
+        command: the command line that fetches the images, None where no archive of them is known.
     """
 
-    def __init__(self, message: str, *, sets: Sequence[str]) -> None:
-        super().__init__(message)
-        self.sets = list(sets)
+    def __init__(self, places: str, *, sets: Sequence[str], command: str | None, download: str = "") -> None:
+        self.places, self.sets, self.command, self.download = places, list(sets), command, download
+        super().__init__(self.message(command or ""))
+
+    def message(self, command: str) -> str:
+        """Say what is missing and that a command line fetches it: of a command, that with its own arguments."""
+        if self.command is None:
+            return f"{self.places}; put them there."
+        total = f" ({self.download})" if self.download else ""
+        return f"{self.places}; `{command}` fetches them{total}, or data.download=true lets the training do so."
 
 
 def image_channels(model: Mapping[str, Any]) -> int:
@@ -110,9 +144,7 @@ def locate(data: Data, *, name: str, scale: int, entries: Mapping[str, Entry], c
     found = [find_split(each.split, root) for each in wanted]
     missing = [each for each, files in zip(wanted, found, strict=True) if not files]
     if missing:
-        raise MissingImages(
-            _missing_message(missing, data, name=name, scale=scale), sets=[each.entry.name for each in missing]
-        )
+        raise _missing_images(missing, data, name=name, scale=scale)
     of_catalogue = list(zip(wanted, found, strict=True))
     parts = [Part(each.entry.name, files, each.weight) for each, files in of_catalogue if each.role == "training"]
     test: list[Path] = []
@@ -123,6 +155,9 @@ def locate(data: Data, *, name: str, scale: int, entries: Mapping[str, Entry], c
         parts = [Part(name, _folder(data["train_dir"], key="data.train_dir", channels=channels))]
         if data["test_dir"]:
             test = _folder(data["test_dir"], key="data.test_dir", channels=channels)
+    counts = [_count(each, files) for each, files in of_catalogue]
+    if own.kind == "local":
+        counts += [Count(part.name, count_images(part.files)) for part in parts]
     parts = _exclude(parts, data["exclude"])
     validation = [(each, files) for each, files in of_catalogue if each.role == "validation"]
     if data.get("val_dir"):
@@ -140,7 +175,14 @@ def locate(data: Data, *, name: str, scale: int, entries: Mapping[str, Entry], c
             f"data.val: expected images that choose the best weights, got none; say {folder}data.val=set5 (or another "
             "evaluation set) or data.holdout=10 (training images to hold out)."
         )
-    return Images(train=parts, val=val, val_name=val_name, test=test, test_name=name if name == "sample" else "test")
+    return Images(
+        train=parts,
+        val=val,
+        val_name=val_name,
+        test=test,
+        test_name=name if name == "sample" else "test",
+        counts=tuple(counts),
+    )
 
 
 def wanted_splits(data: Data, *, name: str, entries: Mapping[str, Entry], channels: int = 3) -> list[Wanted]:
@@ -156,6 +198,11 @@ def wanted_splits(data: Data, *, name: str, entries: Mapping[str, Entry], channe
         raise DataError(
             f"data={name} is an evaluation set, nothing to train on; train on {_listed(entries, 'train')} and name "
             f"it in eval=[{name}] or data.val={name}."
+        )
+    if "sets" in data and not own.parts:
+        raise DataError(
+            f"data.sets: expected at least one set, of {_listed(entries, 'train')}, and its weight or null, got none; "
+            "say 'data.sets={bsds300: null, t91: null}'."
         )
     if own.parts:
         wanted += _mixture(own.parts, entries)
@@ -215,7 +262,7 @@ def wanted_archives(entry: Entry, split: Split) -> list[Archive]:
 
 
 def prepare_command(data: Data, *, name: str, scale: int, val: bool = False) -> str:
-    """Return the command line that fetches the images of a run.
+    """Return a command line that fetches the images of a run, for callers from Python, who have none of their own.
 
     Args:
         data: the configuration's `data`.
@@ -225,8 +272,7 @@ def prepare_command(data: Data, *, name: str, scale: int, val: bool = False) -> 
     """
     arguments = [f"data={name}", f"scale={scale}", shlex.quote(f"data.root={data['root']}")]
     if data.get("sets"):
-        parts = ", ".join(f"{part}: {'null' if weight is None else weight}" for part, weight in data["sets"].items())
-        arguments.append(f"'data.sets={{{parts}}}'")
+        arguments.append(f"'data.sets={{{_parts_text(data['sets'])}}}'")
     if val:
         arguments.append(f"data.val={data['val']}")
     if data["mirrors"]:
@@ -263,13 +309,13 @@ def _mixture(parts: Mapping[str, float | None], entries: Mapping[str, Entry]) ->
     if any(weight is None for weight in weights) != all(weight is None for weight in weights):
         raise DataError(
             "data.sets: expected weights for all sets or for none (null: by number of images), got "
-            f"{', '.join(f'{part}: {weight}' for part, weight in parts.items())}."
+            f"{_parts_text(parts)}."
         )
     if any(weight is not None and not weight > 0 for weight in weights):
         raise DataError(f"data.sets: expected positive weights, got {', '.join(map(str, weights))}.")
     wanted = []
     for part, weight in parts.items():
-        entry = look_up(part, entries, key="data.sets")
+        entry = entries.get(part) or look_up(part, _with_split(entries, "train"), key="data.sets")
         if "train" not in entry.splits:
             raise DataError(f"data.sets: expected sets to train on ({_listed(entries, 'train')}), got '{part}'.")
         wanted.append(Wanted(f"data.sets.{part}", "training", entry, entry.splits["train"], weight))
@@ -277,7 +323,7 @@ def _mixture(parts: Mapping[str, float | None], entries: Mapping[str, Entry]) ->
 
 
 def _validation(name: str, entries: Mapping[str, Entry]) -> Wanted:
-    entry = look_up(name, entries, key="data.val")
+    entry = entries.get(name) or look_up(name, _with_split(entries, "test"), key="data.val")
     split = entry.splits.get("test")
     if split is None:
         raise DataError(
@@ -300,10 +346,25 @@ def _evaluation_entry(name: str, entries: Mapping[str, Entry], *, root: Path) ->
 
 
 def _listed(entries: Mapping[str, Entry], split: str) -> str:
-    return ", ".join(name for name, entry in entries.items() if split in entry.splits)
+    return ", ".join(_with_split(entries, split))
 
 
-def _missing_message(missing: Sequence[Wanted], data: Data, *, name: str, scale: int) -> str:
+def _with_split(entries: Mapping[str, Entry], split: str) -> dict[str, Entry]:
+    return {name: entry for name, entry in entries.items() if split in entry.splits}
+
+
+def _parts_text(parts: Mapping[str, float | None]) -> str:
+    """Return the sets of a mixture with their weights, as they are typed."""
+    return ", ".join(f"{part}: {'null' if weight is None else weight}" for part, weight in parts.items())
+
+
+def _count(wanted: Wanted, files: Sequence[Path]) -> Count:
+    entry, split = wanted.entry, wanted.split
+    name = f"{entry.name}/test" if wanted.role == "validation" and "train" in entry.splits else entry.name
+    return Count(name, count_images(files), expected=split.images, fetched=bool(split.archives))
+
+
+def _missing_images(missing: Sequence[Wanted], data: Data, *, name: str, scale: int) -> MissingImages:
     root = Path(data["root"]).expanduser()
     lines = []
     for each in missing:
@@ -313,12 +374,14 @@ def _missing_message(missing: Sequence[Wanted], data: Data, *, name: str, scale:
     archives = {
         archive.file: archive for each in missing for archive in wanted_archives(each.entry, each.split)
     }.values()
-    if not archives:
-        return f"{'; '.join(lines)}; put them there."
     command = prepare_command(data, name=name, scale=scale, val=any(each.role == "validation" for each in missing))
     sizes = [archive.size for archive in archives if archive.size]
-    total = f" ({'more than ' if len(sizes) < len(archives) else ''}{size_text(sum(sizes))})" if sizes else ""
-    return f"{'; '.join(lines)}; `{command}` fetches them{total}, or data.download=true lets the training do so."
+    return MissingImages(
+        "; ".join(lines),
+        sets=[each.entry.name for each in missing],
+        command=command if archives else None,
+        download=f"{'more than ' if len(sizes) < len(archives) else ''}{size_text(sum(sizes))}" if sizes else "",
+    )
 
 
 def _folder(given: str | None, *, key: str, channels: int) -> list[Path]:

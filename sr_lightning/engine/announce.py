@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sr_lightning.callbacks.stopping import Interrupted
 from sr_lightning.data.preflight import Preflight
 from sr_lightning.engine.checkpoint import Loaded
-from sr_lightning.report.preflight_table import preflight_table
+from sr_lightning.report.preflight_table import advice_lines, preflight_table
 from sr_lightning.report.tables import mismatch_line, score_table
 
 
@@ -60,6 +60,8 @@ def preflight(found: Preflight, *, whole: bool = False) -> None:
     rows = [row for row in found.rows if whole or row.verdict != "ok"]
     if rows:
         rich.get_console().print(preflight_table(rows))
+    for line in advice_lines(rows):
+        rich.get_console().print(line, highlight=False, soft_wrap=True)
 
 
 def demonstration() -> None:

@@ -1,6 +1,7 @@
 """What a run trains on: the accelerator, its name for people, and how several devices work together."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,6 +22,14 @@ def device_name(accelerator: str) -> str:
     if accelerator == "cuda":
         return torch.cuda.get_device_name()
     return f"cpu ({os.cpu_count()} cores)" if accelerator == "cpu" else accelerator
+
+
+def number_of_processes(trainer: Mapping[str, Any]) -> int | None:
+    """Return how many processes train, None where the machine decides (`trainer.devices=auto`)."""
+    devices = trainer["devices"]
+    if isinstance(devices, list):
+        return len(devices) * int(trainer["num_nodes"])
+    return int(devices) * int(trainer["num_nodes"]) if str(devices).isdigit() else None
 
 
 def resolve_strategy(name: str, *, devices: Any, num_nodes: int, gan: bool) -> str:

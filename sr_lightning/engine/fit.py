@@ -1,7 +1,6 @@
 """The trainer of a run."""
 
 import logging
-import statistics
 import time
 import warnings
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 
@@ -81,19 +79,11 @@ def fit(
         # Written with the run's next status: another process may have put its failure there by now.
         results.content.update(
             steps=reached,
-            hr_pixels=round(reached * batch_size * _hr_pixels(datamodule)),
+            hr_pixels=round(reached * batch_size * datamodule.hr_pixels),
             seconds=round(results.content["seconds"] + seconds, 3),
             samples_per_second=round((reached - step) * batch_size / seconds, 3) if reached > step else None,
             best_step=checkpoints.best_step,
         )
-
-
-def _hr_pixels(datamodule: SRDataModule) -> float:
-    """Return the HR pixels of a sample, on average over images and scales."""
-    if datamodule.crop == "whole":
-        areas = np.concatenate([store.sizes.prod(axis=1) for store in datamodule.train_stores])
-        return float(areas.mean())
-    return statistics.fmean((datamodule.lr_patch * scale) ** 2 for scale in datamodule.scales)
 
 
 def build_trainer(

@@ -1,9 +1,9 @@
-"""How fast the loader and the training step are, each alone, and what memory a step takes."""
+"""How fast the loader, the work on a batch before training and the step are, each alone; what memory a step takes."""
 
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from sr_lightning.data.datamodule import SRDataModule
 from sr_lightning.engine.fit import build_trainer, silenced
 from sr_lightning.modules.base import SuperResolution
 
-_LOADER_SECONDS = 2.0
+_SECONDS = 1.0
 _STEP_SECONDS = 8.0
 # Steps that warm up before the clock starts: kernels are chosen, memory is taken.
 _WARM = 2
@@ -27,12 +27,14 @@ class Pace:
     """What was measured on this machine.
 
     Attributes:
-        loader: samples per second that come out of the loader, made ready on the device.
+        loader: samples per second that come out of the loader.
+        preparing: samples per second that are moved to the device, turned, degraded and augmented there.
         step: samples per second that training takes, with the batch at hand.
         memory: bytes at the peak: of the device, or of this process where it trains on the CPU.
     """
 
     loader: float
+    preparing: float
     step: float
     memory: int
 
@@ -40,11 +42,21 @@ class Pace:
 def measure_pace(
     config: dict[str, Any], *, module: SuperResolution, datamodule: SRDataModule, accelerator: str, precision: str
 ) -> Pace:
-    """Run the loader for two seconds and the training step for eight, on one device; the module is trained by it."""
+    """Time the loader and the preparation for a second each and the step for eight, on one device.
+
+    The module is trained by it.
+    """
     device = torch.device(accelerator)
     micro_batch = config["data"]["batch_size"] // module.accumulate
     batches = iter(datamodule.train_dataloader())
-    batch, loader = _time_loader(batches, datamodule, device=device, samples=micro_batch)
+    loaded, loader = _time(lambda: next(batches), device=device)
+
+    def prepare() -> Any:
+        # A batch is moved anew each time, since what is on the device already is not.
+        moved = datamodule.transfer_batch_to_device(dict(loaded), device, 0)
+        return datamodule.on_after_batch_transfer(moved, 0)
+
+    batch, preparing = _time(prepare, device=device)
     stopwatch = _Stopwatch(device)
     trainer = build_trainer(
         {**config, "trainer": {**config["trainer"], "devices": 1, "num_nodes": 1, "strategy": "auto"}},
@@ -58,26 +70,24 @@ def measure_pace(
     )
     with silenced():
         trainer.fit(module, train_dataloaders=DataLoader(_Again(batch), batch_size=None))
-    return Pace(loader=loader, step=stopwatch.rate * micro_batch, memory=_peak_memory(device))
+    return Pace(
+        loader=loader * micro_batch,
+        preparing=preparing * micro_batch,
+        step=stopwatch.rate * micro_batch,
+        memory=_peak_memory(device),
+    )
 
 
-def _time_loader(
-    batches: Iterator[Any], datamodule: SRDataModule, *, device: torch.device, samples: int
-) -> tuple[dict[str, Any], float]:
-    """Return the last batch, ready on the device, and samples per second."""
-
-    def ready() -> dict[str, Any]:
-        moved = datamodule.transfer_batch_to_device(next(batches), device, 0)
-        return datamodule.on_after_batch_transfer(moved, 0)
-
-    batch = ready()
+def _time(work: Callable[[], Any], *, device: torch.device) -> tuple[Any, float]:
+    """Return what the work gave last, and how often a second it is done."""
+    result = work()
     _wait(device)
     started, done = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - started) < _LOADER_SECONDS or not done:
-        batch = ready()
-        done += 1
+    while (elapsed := time.perf_counter() - started) < _SECONDS or not done:
+        result = work()
         _wait(device)
-    return batch, done * samples / elapsed
+        done += 1
+    return result, done / elapsed
 
 
 class _Again(IterableDataset[dict[str, Any]]):

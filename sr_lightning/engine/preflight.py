@@ -14,12 +14,13 @@ from sr_lightning.data.datamodule import SRDataModule
 from sr_lightning.data.memory import available_memory
 from sr_lightning.data.overlap import Overlap, find_overlaps
 from sr_lightning.data.preflight import Memory, Preflight, Speed, gather_facts, preflight
+from sr_lightning.data.sets import Count, prepare_command
 from sr_lightning.data.store import Images, Store
 from sr_lightning.engine import announce
 from sr_lightning.engine.build import build_module, build_network, degradation_name, expand
 from sr_lightning.engine.devices import device_name, resolve_accelerator
 from sr_lightning.engine.fit import quieten_lightning
-from sr_lightning.engine.images import build_datamodule, reported_sets
+from sr_lightning.engine.images import build_datamodule, locate_images, reported_sets
 from sr_lightning.engine.pace import measure_pace
 from sr_lightning.engine.precision import resolve_precision
 from sr_lightning.engine.prepare import prepare_images
@@ -33,10 +34,12 @@ class Checked:
     Attributes:
         preflight: the rows of its table.
         overlaps: training images that are evaluated, none unless the user allowed it; plain values for `results.json`.
+        images: of each set to train and validate on, how many images were found and how many it has; as `overlaps`.
     """
 
     preflight: Preflight
     overlaps: list[dict[str, Any]]
+    images: dict[str, dict[str, int | None]]
 
 
 def only_preflight(config: dict[str, Any]) -> None:
@@ -64,6 +67,7 @@ def only_preflight(config: dict[str, Any]) -> None:
         pace = measure_pace(config, module=module, datamodule=datamodule, accelerator=accelerator, precision=precision)
     speed = Speed(
         loader=pace.loader,
+        preparing=pace.preparing,
         training=pace.step,
         num_workers=config["data"]["num_workers"],
         cores=os.cpu_count() or 1,
@@ -114,6 +118,10 @@ def check_images(
         )
     ]
     trained = degradation_name(config)
+    counts = locate_images(config).counts
+    evaluation = [
+        Count(each.name, len(each.hr) + len(each.excluded), expected=each.whole, fetched=False) for each in sets
+    ]
     checked = preflight(
         facts,
         gather_facts(datamodule.val_store, folder=_folder(datamodule.val_store)),
@@ -125,10 +133,18 @@ def check_images(
         samples=config["trainer"]["max_steps"] * data["batch_size"],
         speed=speed,
         memory=_memory(data, accelerator=accelerator, needed=sum(each.bytes for each in facts.values())),
+        counts=[*counts, *evaluation],
+        prepare=prepare_command(
+            data, name=config["names"]["data"], scale=int(config["scale"]), val=data["val"] is not None
+        ),
     )
     if checked.problems:
         raise Refusal(" ".join(checked.problems))
-    return Checked(checked, [_plain(overlap) for overlap in overlaps])
+    return Checked(
+        checked,
+        [_plain(overlap) for overlap in overlaps],
+        {each.name: {"found": each.found, "expected": each.expected} for each in counts},
+    )
 
 
 def _folder(store: Images) -> Path | None:

@@ -1,4 +1,8 @@
-"""Getting ready what a training needs: images fetched, unpacked and decoded once, weights of VGG in place."""
+"""Getting ready what a training needs: images fetched, unpacked and decoded once, weights of VGG in place.
+
+torch, and what imports it, takes ten seconds to import: it comes where images are decoded and weights looked for. What
+has to be fetched is said, fetched and unpacked before, and what cannot be had is refused at once.
+"""
 
 import hashlib
 import shutil
@@ -7,18 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import rich
-import torch
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
 
-from sr_lightning.data.catalogue import Archive, catalogue, count_images, find_lr, find_split
+from sr_lightning.data.catalogue import Archive, catalogue, count_images, find_lr, find_split, image_name
 from sr_lightning.data.download import fetch, taking_turns
 from sr_lightning.data.extract import extract
-from sr_lightning.data.official_lr import compare_lr
 from sr_lightning.data.scan import DataError
 from sr_lightning.data.sets import (
     Wanted,
@@ -29,11 +32,6 @@ from sr_lightning.data.sets import (
     wanted_archives,
     wanted_sets,
 )
-from sr_lightning.data.sources import Sources, plan
-from sr_lightning.engine import announce
-from sr_lightning.engine.build import expand
-from sr_lightning.engine.images import build_datamodule, locate_images
-from sr_lightning.metrics.lpips import lpips_backbone_path
 
 Config = Mapping[str, Any]
 Free = Callable[[Path], int]
@@ -46,10 +44,23 @@ _SECONDS_PER_LINE = 15.0
 
 @dataclass
 class Need:
-    """A part of a set that is needed, and its files as far as they are there."""
+    """A part of a set that is needed, its files as far as they are there, and whether to fetch it once more."""
 
     wanted: Wanted
     files: list[Path]
+    again: bool = False
+
+    def can_be_completed(self, root: Path) -> bool:
+        """Whether images are missing in a folder that an archive of the set is unpacked into."""
+        split = self.wanted.split
+        if not self.files or not split.archives or split.images is None or count_images(self.files) >= split.images:
+            return False
+        # Without a folder of its own, an archive makes that which the yaml names first.
+        own = {archive.into or Path(split.hr[0]).parts[0] for archive in wanted_archives(self.wanted.entry, split)}
+        # Pieces of images are made by other programs, not unpacked.
+        return all(path.stem == image_name(path) for path in self.files) and any(
+            all(path.is_relative_to(root / folder) for path in self.files) for folder in own
+        )
 
 
 def free_bytes(folder: Path) -> int:
@@ -92,21 +103,28 @@ def prepare_images(config: Config, *, free: Free = free_bytes, says_all: bool = 
     Raises:
         DataError: a set is unknown or cannot be had, or the disk is too small.
     """
-    root = expand(config["data"]["root"])
+    root = _expand(config["data"]["root"])
     wanted = wanted_sets(
         config["data"],
         name=config["names"]["data"],
         evaluated=config["eval"],
-        entries=catalogue([expand(folder) for folder in config["paths"]["catalogue"]]),
+        entries=catalogue([_expand(folder) for folder in config["paths"]["catalogue"]]),
         channels=image_channels(config["model"]),
     )
     needs = [Need(each, find_split(each.split, root)) for each in wanted]
+    for need in needs:
+        # A training takes what is there.
+        need.again = says_all and need.can_be_completed(root)
     if says_all or any(not need.files for need in needs):
         _show_plan(config, needs, free=free)
+    if any(not need.files and need.wanted.split.archives for need in needs):
+        _make_folder(root)
     for need in needs:
         if not need.files:
             # Another set's archive may have brought it meanwhile.
             need.files = find_split(need.wanted.split, root) or _get(need.wanted, config["data"], root=root)
+        elif need.again:
+            _complete(need, config["data"], root=root)
         _say_count(need)
     return needs
 
@@ -119,6 +137,9 @@ def fetch_weights(config: Config) -> list[Path]:
     Raises:
         DataError: some cannot be had; says which file to put where.
     """
+    # torch comes with it.
+    from sr_lightning.metrics.lpips import lpips_backbone_path
+
     backbones = sorted(
         {
             term["backbone"]
@@ -141,11 +162,12 @@ def fetch_weights(config: Config) -> list[Path]:
 
 
 def _fetch_backbone(backbone: str, *, mirrors: Sequence[str]) -> Path:
-    # Imported here because it takes seconds that few configurations need.
+    # Seconds that few configurations need.
+    from torch import hub
     from torchvision.models import get_model_weights  # type: ignore[import-untyped]
 
     url = str(get_model_weights(backbone).IMAGENET1K_V1.url)
-    folder = Path(torch.hub.get_dir(), "checkpoints")
+    folder = Path(hub.get_dir(), "checkpoints")
     file = url.rpartition("/")[2]
     if (folder / file).is_file():
         return folder / file
@@ -176,12 +198,44 @@ def _get(wanted: Wanted, data: Config, *, root: Path) -> list[Path]:
             _print(f"  {title:<12}{text}")
     folder = root / ARCHIVES
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         # The archive goes once it is unpacked: whoever waited for it would fetch it again.
         with taking_turns(folder / entry.name):
             return find_split(split, root) or _fetch_and_unpack(wanted, folder, mirrors=data["mirrors"])
     except OSError as error:
         raise DataError(f"data.root: {root} cannot be written: {error}; choose another folder.") from error
+
+
+def _make_folder(root: Path) -> None:
+    """Make the folder that archives arrive in.
+
+    Raises:
+        DataError: it cannot be made, or written to.
+    """
+    folder = root / ARCHIVES
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Permissions alone do not tell: the super-user has them all, on disks that take nothing too.
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DataError(f"data.root: {root} cannot be written: {error}; choose another folder.") from error
+
+
+def _expand(path: str) -> Path:
+    return Path(path).expanduser()
+
+
+def _complete(need: Need, data: Config, *, root: Path) -> None:
+    """Fetch a set of which images are missing once more; where no archive can be had, what is there has to do."""
+    title = need.wanted.entry.title
+    _print(f"\n{title}: {count_images(need.files)} of {need.wanted.split.images} images are there, fetching it again")
+    try:
+        folder = root / ARCHIVES
+        folder.mkdir(parents=True, exist_ok=True)
+        with taking_turns(folder / need.wanted.entry.name):
+            need.files = _fetch_and_unpack(need.wanted, folder, mirrors=data["mirrors"])
+    except (DataError, OSError) as error:
+        _print(f"{title} stays as it is: {str(error).splitlines()[0]}", style="yellow")
 
 
 def _fetch_and_unpack(wanted: Wanted, folder: Path, *, mirrors: Sequence[str]) -> list[Path]:
@@ -250,27 +304,29 @@ def _show_plan(config: Config, needs: Sequence[Need], *, free: Free) -> None:
     Raises:
         DataError: the disk is too small.
     """
-    data, root, cache = config["data"], expand(config["data"]["root"]), expand(config["paths"]["cache"])
+    data, root, cache = config["data"], _expand(config["data"]["root"]), _expand(config["paths"]["cache"])
     table = Table("set", "images for", "", box=None, pad_edge=False, header_style="bold")
     archives: dict[str, Archive] = {}
     for need in needs:
-        fetched = [] if need.files else wanted_archives(need.wanted.entry, need.wanted.split)
+        fetched = wanted_archives(need.wanted.entry, need.wanted.split) if need.again or not need.files else []
         archives |= {archive.file: archive for archive in fetched}
-        state = _found(need) if need.files else _to_fetch(need, mirrors=bool(data["mirrors"]))
+        there = [_found(need)] if need.files else []
+        state = "; ".join(there + ([_to_fetch(need, mirrors=bool(data["mirrors"]))] if need.again or not there else []))
         table.add_row(need.wanted.entry.title, need.wanted.role, Text(state))
     if needs:
         rich.get_console().print(table)
     # Until an archive is unpacked, it and its content lie side by side; images hardly shrink in an archive.
     sizes = [archive.size or 0 for archive in archives.values()]
     download = sum(sizes) + max(sizes, default=0)
-    store = _store_bytes(config, needs)
+    shared = _disk(root) == _disk(cache)
+    store = _store_bytes(config, needs, room=free(cache) - (download if shared else 0))
     rows = [(root, download, "archives and images")] if download else []
     rows += [(cache, store, "decoded images")] if store else []
     for place, needed, what in rows:
         _print(f"{what}: about {size_text(needed)} in {place.absolute()}, {size_text(free(place))} free")
     if any(archive.size is None for archive in archives.values()):
         _print("(the size of some archives is unknown)")
-    if len(rows) == 2 and _disk(root) == _disk(cache):
+    if len(rows) == 2 and shared:
         rows = [(root, download + store, "archives, images and decoded images")]
     for place, needed, what in rows:
         if needed > free(place):
@@ -302,29 +358,45 @@ def _disk(folder: Path) -> int:
     return folder.stat().st_dev
 
 
-def _store_bytes(config: Config, needs: Sequence[Need]) -> int:
-    """Return the bytes of the stores that are not there yet: exact where the images are, else by their usual size."""
+def _store_bytes(config: Config, needs: Sequence[Need], *, room: int) -> int:
+    """Return the bytes of the stores that are not there yet.
+
+    They are exact where all images are there. Else they are those of images of each set's usual size, unless these do
+    not fit into the room: then the images that are there are looked at, and those decoded before take none.
+    """
     data = config["data"]
     if data["store"] != "disk" or own_entry(data, name=config["names"]["data"]).kind == "evaluation":
         return 0
     scales = data["scales"] or [config["scale"]]
-    channels = image_channels(config["model"])
     packed = [need for need in needs if need.wanted.role != "evaluation"]
-    if all(need.files for need in packed):
+    there = [need for need in packed if need.files and not need.again]
+    missing = [need for need in packed if not need.files or need.again]
+    bytes_per_pixel = image_channels(config["model"]) * (1 + sum(1 / scale**2 for scale in scales))
+    total: int = round(sum(map(_usual_pixels, missing)) * bytes_per_pixel)
+    likely: int = total + round(sum(map(_usual_pixels, there)) * bytes_per_pixel)
+    if missing and (not there or likely <= room):
+        return likely
+    # Reading headers brings torch, which is needed anyway where nothing has to be fetched.
+    from sr_lightning.data.sources import Sources, plan
+
+    lists: list[Sequence[Path]] = [need.files for need in there]
+    if not missing:
+        from sr_lightning.engine.images import locate_images
+
         images = locate_images(dict(config))
-        lists: list[Sequence[Path]] = [*(part.files for part in images.train), images.val]
-    else:
-        lists = [need.files for need in packed if need.files]
-    total = 0.0
-    for split in (need.wanted.split for need in packed if not need.files):
-        pixels = (split.images or 0) * (split.pixels or 0)
-        total += pixels * channels * (1 + sum(1 / scale**2 for scale in scales))
-    cache = expand(config["paths"]["cache"])
+        lists = [*(part.files for part in images.train), images.val]
+    cache = _expand(config["paths"]["cache"])
     for files in lists:
-        sources = Sources(files, channels=channels, resize=None)
+        sources = Sources(files, channels=image_channels(config["model"]), resize=None)
         if not (cache / sources.key).is_dir():
             total += plan(sources).bytes(scales)
-    return round(total)
+    return total
+
+
+def _usual_pixels(need: Need) -> int:
+    """Return the pixels of a set's images, 0 where their size is unknown."""
+    split = need.wanted.split
+    return ((not need.again and count_images(need.files)) or split.images or 0) * (split.pixels or 0)
 
 
 def _pack(config: dict[str, Any], needs: Sequence[Need]) -> None:
@@ -332,6 +404,11 @@ def _pack(config: dict[str, Any], needs: Sequence[Need]) -> None:
     if config["data"]["store"] != "disk":
         _print(f"data.store={config['data']['store']}: nothing to decode beforehand")
         return
+    # All of these bring torch.
+    from sr_lightning.data.official_lr import compare_lr
+    from sr_lightning.engine import announce
+    from sr_lightning.engine.images import build_datamodule
+
     data = config["data"]
     patch = data["hr_patch"] or data["lr_patch"] * max(data["scales"] or [config["scale"]])
     cuts = data["crop"] in ("random", "centre")
@@ -349,7 +426,7 @@ def _pack(config: dict[str, Any], needs: Sequence[Need]) -> None:
                 "smaller patches use them",
                 style="yellow",
             )
-    root = expand(config["data"]["root"])
+    root = _expand(config["data"]["root"])
     stores = {each.name: store for each, store in zip(datamodule.train, datamodule.train_stores, strict=True)}
     for need in needs:
         role, entry = need.wanted.role, need.wanted.entry
@@ -369,7 +446,7 @@ def _show_ready(config: Config, needs: Sequence[Need], *, weights: Sequence[Path
     for need in needs:
         table.add_row(need.wanted.entry.title, Text(_found(need)))
     if trains and config["data"]["store"] == "disk":
-        table.add_row("decoded", Text(str(expand(config["paths"]["cache"]))))
+        table.add_row("decoded", Text(str(_expand(config["paths"]["cache"]))))
     for path in weights:
         table.add_row("weights", Text(str(path)))
     console = rich.get_console()

@@ -23,7 +23,7 @@ from sr_lightning.data.scan import DataError
 from sr_lightning.engine import announce
 from sr_lightning.engine.build import build_logger, build_module, build_network, degradation_name
 from sr_lightning.engine.checkpoint import load_network
-from sr_lightning.engine.devices import device_name, resolve_accelerator
+from sr_lightning.engine.devices import device_name, number_of_processes, resolve_accelerator
 from sr_lightning.engine.evaluate import bicubic_means, evaluate_set, network_source
 from sr_lightning.engine.fit import fit, quieten_lightning
 from sr_lightning.engine.images import (
@@ -146,6 +146,7 @@ class Run:
             "best_step": None,
             "degradation": degradation_name(config),
             "overlap": [],
+            "images": {},
         }
         if self.rank == 0:
             kept = OmegaConf.to_yaml(OmegaConf.create({**config, "resume": None}))
@@ -174,11 +175,13 @@ class Run:
             if self.rank == 0:
                 datamodule.prepare_data()
         datamodule.setup("fit")
+        if (processes := number_of_processes(config["trainer"])) is not None:
+            datamodule.micro_batch(processes)  # batches that cannot be made are refused before anything is announced
         if self.rank == 0:
             # Before the first process trains anything; the others wait for it in `fit`.
             checked = check_images(config, datamodule=datamodule, sets=sets, accelerator=accelerator)
             announce.preflight(checked.preflight)
-            self.results.update(overlap=checked.overlaps)
+            self.results.update(overlap=checked.overlaps, images=checked.images)
         self.results.update(
             parameters=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
             device=device_name(accelerator),

@@ -221,8 +221,10 @@ def _json_value(value: float | str) -> float | str:
 
 
 def _caption(view: _View, *, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
-    items = [f"{key} {value}" for key, value in view.parameters.items()]
-    return _lines([*items, *(f"({note})" for note in view.notes)], separator="   ", width=width, font=font)
+    items = [f"{key} {value}" for key, value in view.parameters.items()] + [f"({note})" for note in view.notes]
+    # What was drawn is said in full: an item that is longer than a line goes on in the next.
+    parts = [line for item in items for line in _lines(item.split(" "), separator=" ", width=width, font=font)]
+    return _lines(parts, separator="   ", width=width, font=font)
 
 
 def _lines(items: Sequence[str], *, separator: str, width: float, font: ImageFont.FreeTypeFont) -> list[str]:

@@ -10,7 +10,7 @@ _COLOURS = {"ok": "green", "note": "yellow", "stop": "bold red"}
 
 
 def preflight_table(rows: Iterable[tuple[str, str, str, str]]) -> Table:
-    """Return the table of a preflight.
+    """Return the table of a preflight, without its advice.
 
     Args:
         rows: (name, value, verdict, advice); a verdict is `ok`, `note` or `stop`.
@@ -18,9 +18,19 @@ def preflight_table(rows: Iterable[tuple[str, str, str, str]]) -> Table:
     Raises:
         KeyError: another verdict.
     """
-    table = Table("", "found", "", "advice", title="Preflight", title_justify="left", box=box.SIMPLE_HEAD)
-    for name, value, verdict, advice in rows:
+    table = Table(title="Preflight", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("", "found", ""):
+        table.add_column(heading, overflow="fold")
+    for name, value, verdict, _ in rows:
         colour = _COLOURS[verdict]
         # Names of files may hold brackets, which rich would take as its own.
-        table.add_row(escape(name), escape(value), f"[{colour}]{verdict}", escape(advice))
+        table.add_row(escape(name), escape(value), f"[{colour}]{verdict}")
     return table
+
+
+def advice_lines(rows: Iterable[tuple[str, str, str, str]]) -> list[str]:
+    """Return a line for each row that has advice, to be printed below the table without wrapping.
+
+    In a cell of the table an argument that is to be copied would be broken over lines.
+    """
+    return [f"[{_COLOURS[verdict]}]{escape(name)}[/]: {escape(advice)}" for name, _, verdict, advice in rows if advice]

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from hydra.utils import get_class
 from lightning.pytorch.strategies import StrategyRegistry
 
-from sr_lightning.cli.check import CHOICES
+from sr_lightning.cli.check import CHOICES, CHOICES_OF
 from sr_lightning.losses.adversarial import AdversarialLoss
 from sr_lightning.metrics.protocol import PROTOCOLS
 from sr_lightning.modules.schedules import Constant
@@ -100,6 +101,13 @@ def test_module_keys_of_the_chosen_module_are_known(refusal, command):
     assert tree["module"]["discriminator"]["_target_"].endswith("PatchDiscriminator")
 
 
+def test_choices_of_one_class_alone(refusal):
+    error = refusal("degradation=resize", "degradation.kind=cv3")
+    assert "degradation.kind: expected one of pil, cv2, bilinear, got 'cv3'" in error
+    error = refusal("degradation.border=mirror")
+    assert "degradation.border: expected one of symmetric, replicate, got 'mirror'" in error
+
+
 def test_null_switches_off_what_may_be_off(command):
     tree = command("train", "module.gradient_clip=null", "data.hr_patch=96").tree
     assert tree["module"]["gradient_clip"] is None
@@ -125,6 +133,12 @@ def test_choices_are_those_of_the_code_behind_them(refusal):
     with pytest.raises(ValueError, match=" or ".join(CHOICES["scheduler.unit"])):
         Constant(unit="other", epoch_steps=1, warmup=0)
     assert set(CHOICES["trainer.strategy"]) - {"auto"} <= set(StrategyRegistry.available_strategies())
+    for target, keys in CHOICES_OF.items():
+        for key, choices in keys.items():
+            for choice in choices:
+                get_class(target)(scale=2, **{key: choice})
+            with pytest.raises(ValueError, match="got 'other'"):
+                get_class(target)(scale=2, **{key: "other"})
 
 
 def write(path: Path, text: str) -> None:

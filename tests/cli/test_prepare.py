@@ -45,6 +45,41 @@ def test_refusals(command, arguments, message):
     assert message in command("prepare", *arguments).error
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "data.train_dir: expected a folder of images, got nothing"),
+        (("data.train_dir=nowhere",), "nowhere, which does not exist"),
+        (("data.train_dir=images",), "data.val: expected images that choose the best weights"),
+        (("data.train_dir=images", "data.val_dir=small"), "data.val_dir: expected an image of at least 19x19 pixels"),
+        (("data.train_dir=small", "data.val_dir=images"), "data.train_dir: expected an image of at least 192x192"),
+        (("data.train_dir=images", "data.val_dir=images", "data.test_dir=x"), "data.test_dir: expected a folder"),
+        (("data.train_dir=images", "data.val_dir=images", "data.lr_dir=x"), "data.lr_dir: "),
+        (("data.train_dir=images", "data.val_dir=images", "data.exclude=[c]"), "no training image is called 'c'"),
+    ],
+)
+def test_folders_that_a_training_would_refuse(command, photos, arguments, message):
+    photos("images")
+    photos("small", side=18)
+    given = ("data=folder", "model=edsr_baseline", "scale=4", "data.hr_patch=192", *arguments)
+    assert message in command("prepare", *given).error
+    assert message in command("train", *given).error
+
+
+def test_folders_that_are_taken(command, photos):
+    photos("images")
+    photos("lr", "a.png", "b.png", side=50)
+    folders = ("data=folder", "data.train_dir=images", "data.lr_dir=lr")
+    assert not command("prepare", *folders, "data.val_dir=images").error
+    # What is to be fetched is not there yet.
+    assert not command("prepare", *folders, "data.val=set5", "data.root=none").error
+
+
+def test_a_few_left_overs_of_a_set_are_no_reason_to_refuse(command, photos, tmp_path):
+    photos("root/T91", "t1.png", "t2.png")
+    assert not command("prepare", "data=t91", f"data.root={tmp_path / 'root'}", "data.exclude=[t65]").error
+
+
 def test_help(command):
     out = command("prepare", "--help").out
     assert "python prepare.py data=div2k scale=4" in out
@@ -115,9 +150,20 @@ def test_an_interruption(run_with, capsys):
         (("data=set5", "data.root=/sets"), "next: python evaluate.py checkpoint=PATH data.root=/sets 'eval=[set5]'"),
     ],
 )
-def test_how_to_go_on(run_with, capsys, arguments, line):
+def test_how_to_go_on(run_with, capsys, photos, tmp_path, monkeypatch, arguments, line):
+    monkeypatch.chdir(tmp_path)
+    photos("my data/T91", *(f"t{number}.png" for number in range(12)))
     run_with(None, *arguments)
     assert line in capsys.readouterr().out
+
+
+def test_a_training_that_would_be_refused_is_not_recommended(run_with, capsys, photos, tmp_path):
+    root = photos("root/T91", *(f"t{number}.png" for number in range(12)), side=100).parent
+    run_with(None, "data=t91", "scale=4", f"data.root={root}")
+    out = capsys.readouterr().out
+    assert "next:" not in out
+    assert "to train on them, change the patch: data.lr_patch=48: 2 of 2 images of t91 are smaller than 192x192" in out
+    assert "data.lr_patch=25 keeps 2 of 2" in out
 
 
 def test_refusals_import_nothing_heavy(repository, tmp_path):
@@ -130,3 +176,37 @@ def test_refusals_import_nothing_heavy(repository, tmp_path):
     done = call("-c", script, cwd=tmp_path)
     assert done.returncode == 1
     assert "HEAVY []" in done.stdout
+
+
+# Ends what the program prints with the heavy modules that it has imported.
+WATCHED = """
+import atexit, runpy, sys
+heavy = ("torch", "lightning", "torchvision", "kornia")
+atexit.register(lambda: print("HEAVY", [name for name in heavy if name in sys.modules]))
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        # No network: nothing listens there.
+        (("data=set5", "data.mirrors=[http://127.0.0.1:9]"), "http://127.0.0.1:9/Set5.zip: no connection"),
+        # Images to validate on are there, those to train on are not.
+        (("data=general100", "data.val=set5", "data.root=there"), "no source is known"),
+        (("data=general100", "data.root=file/below"), "data.root: "),
+    ],
+)
+def test_what_cannot_be_fetched_is_refused_before_torch_is_imported(repository, tmp_path, photos, arguments, message):
+    photos("there/Set5", *(f"{number}.png" for number in range(5)), side=40)
+    (tmp_path / "file").write_bytes(b"")
+    root = () if any("data.root" in text for text in arguments) else ("data.root=none",)
+    done = call("-c", WATCHED, str(repository / "prepare.py"), *root, *arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert "HEAVY []" in done.stdout
+    assert "to fetch: " in done.stdout, "the plan is said before"
+    # A folder that cannot be written is found before a set's terms are read.
+    assert ("licence" in done.stdout) == ("data.root: " not in message)

@@ -43,7 +43,7 @@ FOLDER = "data=folder"
         (("data.train_dir=x",), "data=folder has it"),
         (("data=set5",), "data=set5 is an evaluation set, nothing to train on"),
         (("data=div2k", "data.root=nowhere"), "data=div2k: 800 training images are expected under nowhere/DIV2K"),
-        (("data=div2k", "data.root=nowhere"), "`python prepare.py data=div2k scale=4 data.root=nowhere"),
+        (("data=div2k", "data.root=nowhere"), "`python prepare.py data=div2k data.root=nowhere`"),
         (("data=mix", "data.sets={t91: 1, bsds300: null}"), "data.sets: expected weights for all sets or for none"),
         (("data.val=set6",), "got 'set6'; did you mean 'set5'?"),
         (("data.store=dsk",), "data.store: expected one of disk, ram, off, got 'dsk'; did you mean 'disk'?"),
@@ -96,6 +96,29 @@ def test_data_folders(refusal, command, photos, tmp_path):
     assert "data.test_dir" in refusal(
         FOLDER, f"data.train_dir={good}", f"data.val_dir={good}", f"data.test_dir={empty}"
     )
+
+
+def test_patches_are_held_against_the_images(refusal, command, photos, tmp_path):
+    photos("sets/T91", *(f"t{number}.png" for number in range(20)), side=100)
+    photos("sets/T91", *(f"t{number}.png" for number in range(20, 40)), side=200)
+    root = ("data=t91", f"data.root={tmp_path / 'sets'}")
+    begins = "data.lr_patch=48: "
+    told = "data.lr_patch=25 keeps 30 of 30."
+    error = refusal(*root, "scale=4")
+    assert error.startswith(begins)
+    assert "images of t91 are smaller than 192x192 pixels" in error
+    assert error.endswith(told)
+    # What is recommended is accepted, and so are crops that need no patch of the image.
+    assert not command("train", *root, "scale=4", "data.lr_patch=25").error
+    assert not command("train", *root, "scale=4", "data.crop=resize").error
+    assert not command("train", *root, "scale=4", "data.max_skipped=1").error
+    # All scales share the LR patch; the largest has the largest HR.
+    assert not command("train", *root, "scale=2", "data.lr_patch=40").error
+    assert refusal(*root, "data.hr_patch=144").endswith("data.hr_patch=100 keeps 30 of 30.")
+    # The discriminator has its own smallest patch.
+    photos("tiny/T91", *(f"t{number}.png" for number in range(20)), side=16)
+    tiny = refusal("model=srgan", "data=t91", f"data.root={tmp_path / 'tiny'}", "scale=4", "data.hr_patch=20")
+    assert "no patch that the networks take is small enough" in tiny
 
 
 def test_evaluation_sets_are_looked_for_before_the_training(refusal, command, photos, tmp_path):

@@ -196,6 +196,37 @@ def test_lists_of_names(tmp_path):
     assert names(find_split(train, tmp_path)) == ["101.png"]
 
 
+def test_left_overs_do_not_stand_in_for_a_set(tmp_path):
+    split = Split(hr=("first", "second", "third"), images=4)
+    touch(tmp_path / "first", "1.png", "2.png")
+    touch(tmp_path / "second", "1.png", "2.png", "3.png")
+    # None is whole: the one with more.
+    assert {path.parent.name for path in find_split(split, tmp_path)} == {"second"}
+    # Pieces count as the images they were cut from.
+    touch(tmp_path / "third", *(f"{number}_s00{piece}.png" for number in range(4) for piece in (1, 2)))
+    assert {path.parent.name for path in find_split(split, tmp_path)} == {"third"}
+    # A whole set in another program's folder wins over left-overs in the project's own.
+    (tmp_path / "third").rename(tmp_path / "datasets")
+    (tmp_path / "datasets").rename(tmp_path / "kept")
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "kept").rename(tmp_path / "datasets/third")
+    assert len(find_split(split, tmp_path)) == 8
+    # Where it is not known how many there are, the first.
+    assert len(find_split(Split(hr=split.hr), tmp_path)) == 2
+
+
+def test_a_folder_around_counts_without_what_is_in_it_only_as_a_whole_set(tmp_path):
+    split = ENTRIES["t91"].splits["train"]
+    touch(tmp_path / "T91/train_data/91", *(f"t{number}.bmp" for number in range(90)))
+    touch(tmp_path / "T91/train_data/291", *(f"{number}.bmp" for number in range(90)))
+    # 90 of the set itself, not 90 of VDSR's larger one.
+    assert {path.parent.name for path in find_split(split, tmp_path)} == {"91"}
+    touch(tmp_path / "other/T91/HR", "t1.png", "t2.png", "t3.png")
+    touch(tmp_path / "other/T91", *(f"t{number}.png" for number in range(91)))
+    found = find_split(split, tmp_path / "other")
+    assert (len(found), {path.parent.name for path in found}) == (91, {"T91"})
+
+
 @pytest.mark.parametrize(
     "folder",
     [

@@ -342,9 +342,11 @@ def test_every_file_comes_out_as_pillow_decodes_it(tmp_path: Path) -> None:
 
 
 def test_fast_decoder_takes_plain_files_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = []
-    monkeypatch.setattr("sr_lightning.data.image.fast.read_image", lambda path: taken.append(Path(path).name) or RGB)
+    taken, name = [], ""
+    for decode in ("decode_image_png_u8", "decode_image_jpegturbo"):
+        monkeypatch.setattr(f"sr_lightning.data.image.fast.{decode}", lambda *_: taken.append(name) or RGB)
     for path in plain_and_peculiar(tmp_path):
+        name = path.name
         read_image(path, channels=3, dtype=UINT8)
     plain = {"rgb.png", "grey.png", "text.png", "grey.jpg", "rgb.jpg", "profile.png"}
     plain |= {
@@ -354,11 +356,27 @@ def test_fast_decoder_takes_plain_files_and_no_others(tmp_path: Path, monkeypatc
 
 
 def test_what_the_fast_decoder_refuses_pillow_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: str) -> NDArray[np.uint8]:
-        raise RuntimeError(path)
+    def refuse(*_: object) -> NDArray[np.uint8]:
+        raise RuntimeError("no")
 
-    monkeypatch.setattr("sr_lightning.data.image.fast.read_image", refuse)
+    monkeypatch.setattr("sr_lightning.data.image.fast.decode_image_png_u8", refuse)
     np.testing.assert_array_equal(read_image(save(RGB, tmp_path / "a.png"), channels=3, dtype=UINT8), RGB)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_fast_decoder_reads_a_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    path = save(RGB, tmp_path / f"a.{suffix}")
+    opened: list[Path] = []
+    original = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, mode: opened.append(path) or original(path, mode))
+    for name in ("read_image", "read_image_png_u8", "read_image_jpegturbo"):  # these open the file themselves
+        monkeypatch.delattr(f"sr_lightning.data.image.fast.{name}")
+    pillow = Image.open
+    monkeypatch.setattr(Image, "open", lambda file: opened.append(file) if isinstance(file, Path) else pillow(file))
+    read = read_image(path, channels=3, dtype=UINT8)
+    monkeypatch.undo()
+    assert opened == [path]
+    np.testing.assert_array_equal(read, read_rgb(path))
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])

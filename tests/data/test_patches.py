@@ -256,7 +256,7 @@ def test_whole_images_of_different_sizes_are_refused(
     store: Store, open_store: Callable[..., Store], save_image: Callable[..., Path], tmp_path: Path
 ) -> None:
     # 41x33 and 50x39, 65x31, 35x35
-    expected = r"whole images of different sizes .* got a\.png \(41x33\) and bb\.png \(50x39\); use crop=random"
+    expected = r"whole images of different sizes .* got a\.png \(41x33\) and bb\.png \(50x39\); use data\.batch_size=1"
     with pytest.raises(DataError, match=expected):
         patches(store, crop="whole").check_one_size()
     with pytest.raises(DataError, match=r"different sizes .* got \S+ \(\d+x\d+\) and \S+ \(\d+x\d+\)"):

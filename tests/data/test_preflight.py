@@ -20,6 +20,7 @@ from sr_lightning.data.preflight import (
     gather_facts,
     preflight,
 )
+from sr_lightning.data.sets import Count
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 GIB = 2**30
@@ -108,7 +109,9 @@ def test_images_are_compared_once_for_each_choice_of_them(
 
 def test_a_clean_run_has_only_good_rows(facts: Facts) -> None:
     facts = replace(facts, modes={"RGB": 2})
-    rows = check(facts, facts, memory=[Memory("memory", GIB, 8 * GIB, required=False)], speed=Speed(20_000, 100, 0, 2))
+    rows = check(
+        facts, facts, memory=[Memory("memory", GIB, 8 * GIB, required=False)], speed=Speed(20_000, 1e6, 100, 0, 2)
+    )
     assert {row.verdict for row in rows.values()} == {"ok"}
     assert not any(row.advice for row in rows.values())
     assert {name: row.value for name, row in rows.items()} == {
@@ -118,8 +121,34 @@ def test_a_clean_run_has_only_good_rows(facts: Facts) -> None:
         "degradation": "bicubic x4",
         "overlap": "none of 19 evaluated images is trained on",
         "memory": "images take 1.0 GiB, 8.0 GiB are free",
-        "loader": "20,000 samples/s, training 100; costs 0.5% of the time",
+        "loader": "20,000 samples/s, the device takes 100; costs 0.5% of the time",
+        "flips and degradation": "1,000,000 samples/s, training 100; takes 0.0% of the device's time",
         "time to go": "3 min, validation not counted",
+    }
+
+
+def test_incomplete_sets_are_noted(facts: Facts) -> None:
+    counts = [
+        Count("bsds300", 150, expected=200, fetched=True),
+        Count("mine", 3, expected=4),
+        Count("t91", 91, expected=91, fetched=True),
+        Count("folder", 5),
+    ]
+    rows = check(facts, facts, counts=counts, prepare="python prepare.py data=bsds300")
+    noted = {name: row for name, row in rows.items() if name.startswith("incomplete")}
+    assert noted == {
+        "incomplete bsds300": (
+            "incomplete bsds300",
+            "150 of 200 images",
+            "note",
+            "What is there is used as it is; `python prepare.py data=bsds300` completes it.",
+        ),
+        "incomplete mine": (
+            "incomplete mine",
+            "3 of 4 images",
+            "note",
+            "What is there is used as it is; put the others there too.",
+        ),
     }
 
 
@@ -192,14 +221,14 @@ def test_images_that_do_not_fit(facts: Facts, place: str, required: bool, verdic
     ("speed", "cost", "advice"),
     [
         # In the training process: one after the other.
-        (Speed(400, 100, num_workers=0, cores=4), 0.2, "Raise data.num_workers from 0 to 1."),
-        (Speed(100, 100, num_workers=0, cores=4), 0.5, "Raise data.num_workers from 0 to 2."),
+        (Speed(400, 1e15, 100, num_workers=0, cores=4), 0.2, "Raise data.num_workers from 0 to 1."),
+        (Speed(100, 1e15, 100, num_workers=0, cores=4), 0.5, "Raise data.num_workers from 0 to 2."),
         # Beside it: the slower of the two counts.
-        (Speed(50, 100, num_workers=2, cores=8), 0.5, "Raise data.num_workers from 2 to 6."),
-        (Speed(99, 100, num_workers=2, cores=8), 0.01, ""),
-        (Speed(400, 100, num_workers=2, cores=8), 0.0, ""),
+        (Speed(50, 1e15, 100, num_workers=2, cores=8), 0.5, "Raise data.num_workers from 2 to 6."),
+        (Speed(99, 1e15, 100, num_workers=2, cores=8), 0.01, ""),
+        (Speed(400, 1e15, 100, num_workers=2, cores=8), 0.0, ""),
         (
-            Speed(50, 100, num_workers=2, cores=4),
+            Speed(50, 1e15, 100, num_workers=2, cores=4),
             0.5,
             "6 workers would be needed, on 4 cores: data.device_cache=true needs none.",
         ),
@@ -212,6 +241,19 @@ def test_loader_against_step(facts: Facts, speed: Speed, cost: float, advice: st
     assert rows["loader"].advice == advice
     assert rows["loader"].verdict == ("note" if advice else "ok")
     assert rows["time to go"].value == f"{duration(16_000 / speed.together)}, validation not counted"
+
+
+@pytest.mark.parametrize(("num_workers", "together"), [(0, 40.0), (2, 50.0)])
+def test_a_slow_degradation_is_not_the_loaders_fault(facts: Facts, num_workers: int, together: float) -> None:
+    speed = Speed(200, 100, 100, num_workers=num_workers, cores=4)
+    assert speed.together == pytest.approx(together)
+    rows = check(facts, facts, speed=speed)
+    assert rows["flips and degradation"].verdict == "note"
+    assert rows["flips and degradation"].advice.startswith(
+        "bicubic x4 and what augment= adds are computed on the device"
+    )
+    assert rows["flips and degradation"].value.endswith("takes 50.0% of the device's time")
+    assert ("num_workers" in rows["loader"].advice) == (num_workers == 0)
 
 
 @pytest.mark.parametrize(

@@ -115,12 +115,41 @@ def test_mixtures(root):
         ({"t91": 0}, "expected positive weights, got 0"),
         ({"t91": None, "set5": None}, "expected sets to train on .* got 'set5'"),
         ({"t91": None, "df2k": None}, "got 'df2k'"),
+        ({"t91": 1, "bsds300": None}, "got t91: 1, bsds300: null"),
+        ({}, r"data\.sets: expected at least one set, of bsds300, div2k, .* say 'data\.sets=\{bsds300: null"),
+        # Sets that can stand there alone are named.
+        ({"t19": None}, "expected one of bsds300, div2k, flickr2k, general100, t91, voc2012, got 't19'"),
         ({"t19": None}, r"data\.sets: expected one of .* got 't19'; did you mean 't91'"),
     ],
 )
 def test_bad_mixtures(root, sets, message):
     with pytest.raises(DataError, match=message):
         find("mix", root, sets=sets)
+
+
+def test_only_sets_to_validate_on_are_named(root):
+    message = "expected one of bsd100, bsds300, div2k_801_810, div2k_val, manga109, set14, set5, urban100, got 'set6'"
+    with pytest.raises(DataError, match=rf"data\.val: {message}; did you mean 'set5'"):
+        find("t91", root, val="set6")
+
+
+def test_how_much_of_each_set_is_there(root):
+    def counted(name, **changes):
+        counts = find(name, root, **changes).counts
+        return [(each.name, each.found, each.expected, each.is_incomplete) for each in counts]
+
+    # Before images are held out or left out.
+    assert counted("bsds300", exclude=["101"]) == [("bsds300", 20, 200, True)]
+    assert counted("t91", val="bsds300") == [("t91", 30, 91, True), ("bsds300/test", 1, 100, True)]
+    touch(root / "benchmark/Set5/HR", "butterfly.png", "head.png", "woman.png")
+    assert counted("div2k", val="set5") == [("div2k", 5, 800, True), ("set5", 5, 5, False)]
+    # Nobody knows how many images of one's own there should be.
+    own = {"train_dir": str(root / "T91"), "val": "set5", "val_dir": None, "test_dir": None}
+    assert counted("folder", **own) == [("set5", 5, 5, False), ("folder", 30, None, False)]
+    assert counted("sample") == [("sample", len(sample_images()["train"]), None, False)]
+    pieces = [f"{number:04}_s{piece:03}.png" for number in range(1, 801) for piece in (1, 2)]
+    touch(root / "sub/DIV2K/DIV2K_train_HR_sub", *pieces)
+    assert find("div2k", root / "sub", val=None, holdout=10).counts[0].found == 800
 
 
 def test_images_are_left_out_by_name(root):
@@ -147,6 +176,9 @@ def test_missing_images_name_place_and_command(tmp_path):
     assert "data.val=div2k_801_810: 10 validation images are expected under" in message
     assert f"`python prepare.py data=div2k scale=4 'data.root={tmp_path}/my data' data.val=div2k_801_810`" in message
     assert "fetches them (4.0 GB), or data.download=true" in message
+    assert "found none; `python prepare.py n=3` fetches them (4.0 GB), or" in caught.value.message(
+        "python prepare.py n=3"
+    )
 
 
 def test_missing_images_of_unknown_size(tmp_path):
@@ -160,8 +192,9 @@ def test_missing_images_that_nobody_offers(tmp_path):
     spec = {"kind": "training", "title": "Mine", "splits": {"train": {"hr": ["mine"]}}}
     with pytest.raises(
         MissingImages, match=r"data=t91: training images are expected under \S+/mine, found none; put them"
-    ):
+    ) as caught:
         find("t91", tmp_path, spec=spec)
+    assert caught.value.message("python prepare.py data=t91").endswith("found none; put them there.")
 
 
 def test_command_with_mirrors():

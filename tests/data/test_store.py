@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import multiprocessing
@@ -7,6 +8,7 @@ import random
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from torch import Tensor
 from sr_lightning.data import filling, packing
 from sr_lightning.data.bands import BAND, ROWS
 from sr_lightning.data.fingerprint import WORDS, fingerprint
-from sr_lightning.data.image import read_rgb
+from sr_lightning.data.image import read_image, read_rgb
 from sr_lightning.data.scan import DataError, list_images
 from sr_lightning.data.store import Store
 from sr_lightning.degradations.bicubic import Bicubic
@@ -287,8 +289,38 @@ def test_too_many_bad_images_stop(
         with pytest.raises(DataError, match=expected) as error:
             open_store(list_images(folder), **options)
     assert f"b.png: {folder}" not in str(error.value), "the file is named twice"
-    assert not list((tmp_path / "cache").glob("*.building"))
     assert len(open_store(list_images(folder), min_side=30, max_skipped=0.2)) == 4
+    assert not list((tmp_path / "cache").glob("*.building"))
+
+
+@pytest.mark.parametrize("failure", ["damage", "disk"])
+def test_larger_share_of_bad_images_decodes_nothing_again_unless_the_disk_failed(
+    folder: Path, open_store: Any, save_image: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    bad = save_image(folder / "b.png")
+    if failure == "damage":
+        bad.write_bytes(bad.read_bytes()[:2000])
+    decoded = []
+
+    def decode(path: Path, *, fails: bool, **how: Any) -> NDArray[Any]:
+        decoded.append(path)
+        if fails and path == bad:
+            raise DataError("the disk failed") from OSError(errno.EIO, "Input/output error")
+        return read_image(path, **how)
+
+    paths = list_images(folder)
+    monkeypatch.setattr(packing, "read_image", partial(decode, fails=failure == "disk"))
+    with pytest.raises(DataError, match=r"1 of 5 images cannot be used"):
+        open_store(paths, max_skipped=0.19)
+    assert decoded == paths
+    decoded.clear()
+    monkeypatch.setattr(packing, "read_image", partial(decode, fails=False))
+    store = open_store(paths, max_skipped=0.2)
+    kept = paths if failure == "disk" else [path for path in paths if path != bad]
+    assert decoded == (paths if failure == "disk" else [])
+    for index, path in enumerate(kept):
+        np.testing.assert_array_equal(store.hr(index), read_rgb(path))
+    assert len(store) == len(kept)
 
 
 def test_nothing_left_is_an_error_that_says_why(tmp_path: Path, folder: Path, open_store: Any) -> None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sr_lightning.engine.devices import device_name, resolve_accelerator, resolve_strategy
+from sr_lightning.engine.devices import device_name, number_of_processes, resolve_accelerator, resolve_strategy
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,11 @@ def test_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_device_in_words() -> None:
     assert device_name("cpu").startswith("cpu (")
+
+
+@pytest.mark.parametrize(
+    ("devices", "nodes", "processes"),
+    [(1, 1, 1), (4, 2, 8), ("2", 1, 2), ([0, 3], 1, 2), ("auto", 1, None), (-1, 1, None)],
+)
+def test_number_of_processes(devices: object, nodes: int, processes: int | None) -> None:
+    assert number_of_processes({"devices": devices, "num_nodes": nodes}) == processes

@@ -180,7 +180,8 @@ def test_an_evaluation_set_alone(config, server, tmp_path, capsys):
 
 
 def test_layouts_of_others_are_not_fetched(config, server, tmp_path, capsys):
-    for folder, numbers in (("DIV2K/DIV2K_train_HR", range(1, 4)), ("DIV2K_valid_HR", range(801, 803))):
+    # Not where DIV2K's own archives are unpacked: those would make a second copy.
+    for folder, numbers in (("datasets/DIV2K/DIV2K_train_HR", range(1, 4)), ("DIV2K_valid_HR", range(801, 803))):
         (tmp_path / "root" / folder).mkdir(parents=True)
         for number in numbers:
             (tmp_path / "root" / folder / f"{number:04}.png").write_bytes(content(50, 44, seed=number))
@@ -190,6 +191,64 @@ def test_layouts_of_others_are_not_fetched(config, server, tmp_path, capsys):
     assert "DIV2K: expected 800 images for training, found 3" in out
     assert "to fetch" not in out
     assert not (tmp_path / "root/archives").exists()
+
+
+def test_a_set_that_misses_images_is_completed(config, server, tmp_path, capsys):
+    write_zip(server.folder / "T91.zip", t91())
+    chosen = config("data=t91", f"data.mirrors=[{server.url}]")
+    prepare(chosen)
+    for number in range(1, 51):
+        (tmp_path / f"root/T91/t{number}.png").unlink()
+    kept = (tmp_path / "root/T91/t60.png").stat().st_mtime_ns
+    capsys.readouterr()
+    # A training takes what is there; a preparation fetches it.
+    assert [len(need.files) for need in prepare_images(chosen)] == [41]
+    assert "T91: expected 91 images for training, found 41" in said(capsys)
+    prepare(chosen)
+    out = said(capsys)
+    assert "to fetch: T91.zip" in out
+    assert "T91: 41 of 91 images are there, fetching it again" in out
+    assert "expected 91" not in out
+    assert len(list((tmp_path / "root/T91").glob("*.png"))) == 91
+    assert (tmp_path / "root/T91/t60.png").stat().st_mtime_ns == kept
+
+
+def test_left_overs_of_a_set_are_completed(config, server, tmp_path, capsys):
+    # Fewer images than are held out, and of two sets at once.
+    write_zip(server.folder / "T91.zip", t91())
+    write_zip(server.folder / "Set5.zip", {f"HR/{number}.png": content() for number in range(5)})
+    for folder in ("T91", "Set5/HR"):
+        (tmp_path / "root" / folder).mkdir(parents=True)
+        (tmp_path / "root" / folder / "t1.png").write_bytes(content(seed=1))
+    (tmp_path / "root/Set5/HR/t1.png").rename(tmp_path / "root/Set5/HR/0.png")
+    prepare(config("data=t91", "eval=[set5]", f"data.mirrors=[{server.url}]"))
+    # The room is that of the whole set: 91 images of 58853 pixels with LR at x2.
+    out = said(capsys)
+    assert "decoded images: about 20.1 MB" in out
+    assert "91 images in" in out
+    assert len(list((tmp_path / "root/Set5/HR").iterdir())) == 5
+
+
+def test_a_set_that_cannot_be_completed_is_used_as_it_is(config, server, tmp_path, capsys):
+    write_zip(server.folder / "T91.zip", t91(12))
+    prepare(config("data=t91", f"data.mirrors=[{server.url}]"))
+    capsys.readouterr()
+    prepare(config("data=t91"))
+    out = said(capsys)
+    assert "T91 stays as it is: T91.zip or train_data.zip could not be fetched" in out
+    assert "T91: expected 91 images for training, found 12" in out
+    assert "ready" in out
+
+
+def test_pieces_of_images_are_not_fetched(config, server, tmp_path, capsys):
+    for folder, stem in (("DIV2K_train_HR_sub", "0001"), ("DIV2K_valid_HR_sub", "0801")):
+        (tmp_path / "root/DIV2K" / folder).mkdir(parents=True)
+        for piece in (1, 2):
+            (tmp_path / f"root/DIV2K/{folder}/{stem}_s00{piece}.png").write_bytes(content(50, 44, seed=piece))
+    (tmp_path / "root/DIV2K/DIV2K_valid_HR_sub").rename(tmp_path / "root/DIV2K_valid_HR")
+    prepare(config("data=div2k", f"data.mirrors=[{server.url}]"))
+    assert server.asked == []
+    assert "DIV2K: expected 800 images for training, found 1" in said(capsys)
 
 
 def test_published_lr_is_compared(config, tmp_path, capsys):
@@ -301,10 +360,39 @@ def test_free_bytes_of_a_folder_to_be(tmp_path):
     assert free_bytes(tmp_path / "not/yet") == pytest.approx(free_bytes(tmp_path), rel=0.1)
 
 
-def test_a_root_that_cannot_be_written(config, tmp_path):
+def test_a_root_that_cannot_be_written(config, server, tmp_path, monkeypatch, capsys):
+    chosen = config("data=t91", f"data.mirrors=[{server.url}]")
     (tmp_path / "root").write_bytes(b"a file")
     with pytest.raises(DataError, match=r"data\.root: .* cannot be written"):
-        prepare_images(config("data=t91"))
+        prepare_images(chosen)
+    (tmp_path / "root").unlink()
+
+    def refuse(**_):
+        raise OSError(30, "Read-only file system")
+
+    # A folder may be there on a disk that takes nothing.
+    monkeypatch.setattr(module, "TemporaryFile", refuse)
+    with pytest.raises(DataError, match=r"root cannot be written: .*Read-only file system; choose another folder"):
+        prepare_images(chosen)
+    assert "licence" not in said(capsys)
+    assert server.asked == []
+
+
+def test_room_where_some_images_are_there(config, server, tmp_path, capsys):
+    for folder, images in (("T91", t91()), ("Set14", t91(2))):
+        (tmp_path / "root" / folder).mkdir(parents=True)
+        for name, data in images.items():
+            (tmp_path / "root" / folder / name).write_bytes(data)
+    prepare(config("data=t91", "data.val=set14"))
+    capsys.readouterr()
+    chosen = config("data=t91", "data.val=set5", f"data.mirrors=[{server.url}]")
+    # T91 of its usual size takes 20 MB, Set5 2.1 MB and its archive 500 MB.
+    for room, decoded in ((10**9, "22.2 MB"), (510 * 10**6, "2.1 MB")):
+        with pytest.raises(DataError, match="could not be fetched"):
+            prepare(chosen, free=lambda _, room=room: room)
+        assert f"decoded images: about {decoded}" in said(capsys)
+    with pytest.raises(DataError, match="archives, images and decoded images need about 502 MB"):
+        prepare(chosen, free=lambda _: 501 * 10**6)
 
 
 def test_training_asks_silently_where_all_is_there(config, server, tmp_path, capsys):

@@ -19,7 +19,7 @@ Run = Callable[..., dict[str, Any]]
 FIELDS = {
     "status", "error", "exit_code", "model", "scale", "data", "loss", "parameters", "steps", "hr_pixels", "seconds",
     "samples_per_second", "seed", "git", "versions", "device", "precision", "ema", "warm_start", "protocol", "metrics",
-    "features",
+    "features", "images",
 }  # fmt: skip
 
 
@@ -99,6 +99,7 @@ def test_results_of_a_finished_run(finished: Path) -> None:
     )
     assert results["versions"]["torch"] == torch.__version__.split("+")[0] or results["versions"]["torch"]
     assert results["features"] == {}
+    assert results["images"] == {"folder": {"found": 3, "expected": None}}
     assert results["validation"]["images"] == 3
     assert results["best_step"] in (2, 4, 5)
 
@@ -327,9 +328,31 @@ def test_what_is_worth_knowing_of_the_images_is_told(
         "edsr_baseline", tmp_path / "run", f"data.train_dir={train}", "data.max_skipped=0.5", "trainer.max_steps=1"
     )
     told = " ".join(capsys.readouterr().out.split())
-    assert "left out 1 note damaged.png" in told
+    assert "left out 1 note" in told
+    assert "left out: damaged.png: " in told
     assert "again.png shows what 0.png" in told
     assert "damaged.png" in (tmp_path / "run" / "train.log").read_text()
+
+
+def test_incomplete_sets_are_told_and_recorded(
+    run_tiny: Run, tmp_path: Path, tiny_images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hr = tmp_path / "sets" / "Set5" / "HR"
+    hr.mkdir(parents=True)
+    Image.linear_gradient("L").resize((60, 60)).save(hr / "baby.png")
+    copy_images(tiny_images / "val", tmp_path / "sets" / "Set14" / "HR")
+    where = f"data.root={tmp_path / 'sets'}"
+    results = run_tiny(
+        "edsr_baseline", tmp_path / "run", where, "data.val=set14", "data.val_dir=null", "trainer.max_steps=1"
+    )
+    told = " ".join(capsys.readouterr().out.split())
+    assert "incomplete set14 3 of 14 images note" in told
+    assert "data.val=set14` completes it" in told
+    # Of what is evaluated the results say it for themselves.
+    assert "incomplete Set5 1 of 5 images note" in told
+    assert results["metrics"]["Set5"]["whole"] == 5
+    assert results["images"] == {"set14": {"found": 3, "expected": 14}, "folder": {"found": 3, "expected": None}}
+    assert read(tmp_path / "run")["images"] == results["images"]
 
 
 def test_training_on_what_is_evaluated_stops_unless_it_is_allowed(
@@ -369,7 +392,7 @@ def test_only_a_look_leaves_no_run(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
-        patch.setattr(pace, "_LOADER_SECONDS", 0.05)
+        patch.setattr(pace, "_SECONDS", 0.05)
         patch.setattr(pace, "_STEP_SECONDS", 0.05)
         for model in ("edsr_baseline", "srgan"):
             only_preflight(Composer("train").compose(tiny_arguments(model, "trainer.max_steps=1000")).tree)
