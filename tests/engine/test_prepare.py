@@ -348,7 +348,7 @@ def test_what_does_not_fit_is_refused_before_the_download(config, server, tmp_pa
 
 
 def test_a_store_that_is_there_needs_no_room(config, server, tmp_path):
-    write_zip(server.folder / "T91.zip", t91(12))
+    write_zip(server.folder / "T91.zip", t91())
     chosen = config("data=t91", f"data.mirrors=[{server.url}]")
     prepare(chosen)
     prepare(chosen, free=lambda _: 0)
