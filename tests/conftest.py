@@ -1,7 +1,9 @@
 """Fixtures that every room's tests share."""
 
 from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -32,6 +34,17 @@ TINY_MODELS = {
 def repository() -> Path:
     """The root of the working tree."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def synthetic_runs() -> ModuleType:
+    """`write_run` and `write_runs`: folders of runs that never ran."""
+    spec = spec_from_file_location("synthetic_runs", REPOSITORY / "tests" / "report" / "synthetic_runs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from sr_lightning.report import lettering
 from sr_lightning.report.files import write_atomically
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -100,10 +101,10 @@ def draw_contact_sheet(pairs: Sequence[Pair], *, facts: Mapping[str, object]) ->
     rows = math.ceil(len(views) / columns)
     width = max(SMALLEST_WIDTH, MARGIN + columns * (pair_width + MARGIN))
 
-    title_font, font = _font(17), _font(13)
+    title_font, font = lettering.font(17), lettering.font(13)
     # A degradation with all its ranges may be longer than a line, so words are what is kept whole here.
     title = "   ".join(f"{key}: {value}" for key, value in facts.items()).split(" ")
-    title_lines = _lines(title, separator=" ", width=width - 2 * MARGIN, font=title_font)
+    title_lines = lettering.lines_of(title, separator=" ", width=width - 2 * MARGIN, font=title_font)
     captions = [_caption(view, width=pair_width, font=font) for view in views]
     row_height = cell_height + (2 + max(len(caption) for caption in captions)) * LINE + MARGIN
     top = 2 * MARGIN + len(title_lines) * (LINE + 4)
@@ -163,11 +164,11 @@ def _draw_pair(
 ) -> None:
     """Draw name, LR, HR and caption with the left upper corner at `place`, `width` pixels wide."""
     x, y = place
-    font = _font(13)
+    font = lettering.font(13)
     size = (view.hr.width * zoom, view.hr.height * zoom)
     left = f"{number}  "
     room = width - font.getlength(left) - font.getlength(view.sizes) - LINE
-    draw.text((x, y), left + _shortened(view.name, width=room, font=font), fill=INK, font=font)
+    draw.text((x, y), left + lettering.shortened(view.name, width=room, font=font), fill=INK, font=font)
     draw.text((x + width, y), view.sizes, fill=FAINT, font=font, anchor="ra")
     y += LINE + 2
     sheet.paste(view.lr.resize(size, Image.Resampling.NEAREST), (x, y))
@@ -223,43 +224,16 @@ def _json_value(value: float | str) -> float | str:
 def _caption(view: _View, *, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
     items = [f"{key} {value}" for key, value in view.parameters.items()] + [f"({note})" for note in view.notes]
     # What was drawn is said in full: an item that is longer than a line goes on in the next.
-    parts = [line for item in items for line in _lines(item.split(" "), separator=" ", width=width, font=font)]
-    return _lines(parts, separator="   ", width=width, font=font)
-
-
-def _lines(items: Sequence[str], *, separator: str, width: float, font: ImageFont.FreeTypeFont) -> list[str]:
-    """Return items in lines of at most `width` pixels; only one that is too long by itself is shortened."""
-    lines: list[str] = []
-    for item in items:
-        text = _shortened(item, width=width, font=font)
-        if lines and font.getlength(lines[-1] + separator + text) <= width:
-            lines[-1] += separator + text
-        else:
-            lines.append(text)
-    return lines
-
-
-def _shortened(text: str, *, width: float, font: ImageFont.FreeTypeFont) -> str:
-    """Return the text, without its beginning where it is too long: names of one data set differ in their ends."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(f"...{text}") > width:
-        text = text[1:]
-    return f"...{text}"
+    parts = [
+        line for item in items for line in lettering.lines_of(item.split(" "), separator=" ", width=width, font=font)
+    ]
+    return lettering.lines_of(parts, separator="   ", width=width, font=font)
 
 
 def _data_uri(image: Image.Image) -> str:
     stream = io.BytesIO()
     image.save(stream, "WEBP", lossless=True, quality=60)
     return f"data:image/webp;base64,{b64encode(stream.getvalue()).decode()}"
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    # Pillow without FreeType has a font of one small size.
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    return font
 
 
 @cache

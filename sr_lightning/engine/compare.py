@@ -1,0 +1,81 @@
+"""The `compare` command: many runs as one page, or as tables and crop figures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import rich
+
+from sr_lightning.refusal import Refusal
+from sr_lightning.report.board_console import board_group
+from sr_lightning.report.board_table import BoardTable, board_tables
+from sr_lightning.report.comparison import compare
+from sr_lightning.report.crops import crops_of
+from sr_lightning.report.export_csv import to_csv
+from sr_lightning.report.export_latex import to_latex
+from sr_lightning.report.export_markdown import to_markdown
+from sr_lightning.report.figure import DPI, Figure, crop_figures
+from sr_lightning.report.files import write_atomically
+from sr_lightning.report.payload import notes_of, payload
+from sr_lightning.report.runs import Found, read_runs
+
+Kind = Literal["html", "csv", "md", "latex"]
+
+
+def compare_runs(config: Mapping[str, Any], *, output: Path, kind: Kind) -> None:
+    """Compare the runs that the configuration of `conf/compare.yaml` names: write the file, print the leaderboards.
+
+    Args:
+        config: the resolved configuration.
+        output: the file; it is replaced, as are figures beside it.
+        kind: of the file.
+
+    Raises:
+        Refusal: no run can be read, or an image for a figure is named that no run has a crop of.
+    """
+    folders = [Path(path).expanduser() for path in config["runs"]]
+    found = read_runs(folders)
+    if not found.runs:
+        path, reason = found.skipped[0]
+        raise Refusal(f"runs: expected a run that can be read, got {path}: {reason}.")
+    title = config["title"] or ", ".join(folder.resolve().name for folder in folders)
+    tables = board_tables(compare(found.runs))
+    existed = output.exists()
+    notes, files = _write(found, tables, output, kind=kind, title=title, config=config)
+    console = rich.get_console()
+    console.print(board_group(tables), highlight=False)
+    for note in notes:
+        console.print(f"[yellow]{note}[/]", highlight=False, soft_wrap=True)
+    what = "page" if kind == "html" else "table"
+    console.print(f"{what:<8} {output}{' (replaced)' if existed else ''}", highlight=False, soft_wrap=True)
+    for file in files:
+        console.print(f"figure   {file}", highlight=False, soft_wrap=True)
+
+
+def _write(
+    found: Found, tables: Sequence[BoardTable], output: Path, *, kind: Kind, title: str, config: Mapping[str, Any]
+) -> tuple[list[str], list[Path]]:
+    """Write the file; return what is to be said of the runs, and the figures beside."""
+    left_out = [f"{path} is left out: {reason}." for path, reason in found.skipped]
+    notes = [*left_out, *notes_of(found.runs)]
+    if kind == "html":
+        # plotly takes a while to import, and only the page needs it.
+        from sr_lightning.report.page import render
+
+        budget = round(config["images"]["megabytes"] * 1e6)
+        page = payload(found.runs, title=title, budget_bytes=budget, notes=left_out)
+        write_atomically(output, render(page))
+        return list(page.data["notes"]), []
+    if kind == "csv":
+        write_atomically(output, to_csv(compare(found.runs)))
+        return notes, []
+    crops = crops_of(found.runs)
+    if not crops:
+        notes.append("No crop figures: none of the runs has kept crops (samples/ in its folder).")
+    drawn = crop_figures(compare(found.runs), crops, **config["figure"])
+    figures: dict[str, Figure] = {f"{output.stem}_{figure.name}.png": figure for figure in drawn}
+    write = to_latex if kind == "latex" else to_markdown
+    write_atomically(output, write(tables, title=title, figures=figures, notes=notes))
+    for name, figure in figures.items():
+        figure.picture.save(output.with_name(name), dpi=(DPI, DPI))
+    return notes, [output.with_name(name) for name in figures]
