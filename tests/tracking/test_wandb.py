@@ -1,92 +1,18 @@
-"""Offline runs, read back from the file that wandb writes."""
+"""The tracker in real runs of a few steps, offline; online in `test_wandb_online.py`."""
 
+import csv
 import json
 import os
-import struct
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from wandb.proto.wandb_internal_pb2 import Record
+
+from tests.tracking.wandb_files import files, read_finished
 
 Run = Callable[..., dict[str, Any]]
 WANDB = ("logger=wandb", "logger.wandb.offline=true")
-
-
-def records(path: Path) -> Iterator[Record]:
-    """Parse a `.wandb` file: a header of 7 bytes, then LevelDB's log format, each entry a protobuf `Record`.
-
-    A log is made of blocks of 32 KiB; a piece has a checksum (4 bytes), a length (2) and a type (1: whole, 2: first,
-    3: middle, 4: last). Fewer than 7 bytes at a block's end are padding.
-    """
-    content, block = path.read_bytes(), 32768
-    assert content[:4] == b":W&B"
-    position, entry = 7, b""
-    while position + 7 <= len(content):
-        if block - position % block < 7:
-            position += block - position % block
-            continue
-        _, length, kind = struct.unpack("<IHB", content[position : position + 7])
-        if position + 7 + length > len(content):
-            # Still being written.
-            return
-        entry = (b"" if kind in (1, 2) else entry) + content[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):
-            yield Record.FromString(entry)
-
-
-class Read:
-    """What one offline file holds."""
-
-    def __init__(self, path: Path) -> None:
-        self.history: list[dict[str, Any]] = []
-        self.summary: dict[str, Any] = {}
-        self.metrics: dict[str, str] = {}
-        self.exit_code: int | None = None
-        for record in records(path):
-            kind = record.WhichOneof("record_type")
-            if kind == "run":
-                self.run = record.run
-                self.config = {item.key: json.loads(item.value_json) for item in record.run.config.update}
-            elif kind == "history":
-                self.history.append({_key(item): json.loads(item.value_json) for item in record.history.item})
-            elif kind == "summary":
-                for item in record.summary.update:
-                    self.summary[_key(item)] = json.loads(item.value_json)
-            elif kind == "metric":
-                self.metrics[record.metric.glob_name or record.metric.name] = record.metric.step_metric
-            elif kind == "exit":
-                self.exit_code = record.exit.exit_code
-
-
-def _key(item: Any) -> str:
-    return str(item.key or item.nested_key[0])
-
-
-def read_finished(path: Path) -> Read:
-    """Read a file that wandb's own process may still be writing the end of."""
-    until = time.monotonic() + 20
-    while (read := Read(path)).exit_code is None and time.monotonic() < until:
-        time.sleep(0.05)
-    return read
-
-
-def files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("wandb/offline-run-*/*.wandb"))
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep wandb out of the home directory, and any account out of the test."""
-    folder = tmp_path_factory.mktemp("home")
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    return folder
 
 
 def test_an_offline_run_reads_back(run_tiny: Run, tmp_path: Path) -> None:
@@ -102,23 +28,85 @@ def test_an_offline_run_reads_back(run_tiny: Run, tmp_path: Path) -> None:
     assert read.config["scale"] == 2
     assert read.config["model"]["width"] == 8
     assert read.config["trainer"]["max_steps"] == 5
+    assert read.run.job_type == "train"
     # Plotted against the generator's steps.
-    assert read.metrics["train/*"] == read.metrics["val/*"] == "step"
+    assert read.metrics == {"step": "", "hr_pixels": "", "train/*": "step", "val/*": "step"}
     losses = {row["step"]: row["train/loss"] for row in read.history if "train/loss" in row}
     assert list(losses) == [1, 2, 3, 4, 5]
-    scores = {row["step"]: row["val/psnr"] for row in read.history if "val/psnr" in row}
+    scores = {row["step"]: row["val/psnr_rgb_to_y"] for row in read.history if "val/psnr_rgb_to_y" in row}
     assert list(scores) == [2, 4, 5]
     panels = {row["step"]: row["val/panel"] for row in read.history if "val/panel" in row}
     assert list(panels) == [2, 4, 5]
+    # Every row has both axes: 2 patches of 32 x 32 a step.
+    assert all(row["hr_pixels"] == row["step"] * 2 * 32 * 32 for row in read.history)
+    assert "train/hr_pixels" not in {key for row in read.history for key in row}
     image = next(path.parent.glob("files/media/images/val/panel*.png"))
     assert image.read_bytes() in [panel.read_bytes() for panel in (folder / "panels").iterdir()]
     assert read.summary["protocol"] == "rgb_to_y"
-    assert read.summary["parameters"] == results["parameters"]
-    assert read.summary["hr_pixels"] == results["hr_pixels"]
-    assert read.summary["validation/psnr"] == results["validation"]["psnr"]
-    assert read.summary["validation/bicubic_ssim"] == results["validation"]["bicubic"]["ssim"]
-    # The same numbers as metrics.csv, which is written beside.
-    assert f"{losses[3]:.8g}" in (folder / "metrics.csv").read_text()
+    for key in ("parameters", "multiply_adds", "hr_pixels", "seconds"):
+        assert read.summary[key] == results[key]
+    assert read.summary["validation/psnr_rgb_to_y"] == results["validation"]["psnr"]
+    assert read.summary["validation/bicubic_ssim_rgb_to_y"] == results["validation"]["bicubic"]["ssim"]
+    # The same numbers as metrics.csv, which is written beside: every column under the name that W&B has for it.
+    with (folder / "metrics.csv").open() as file:
+        row = next(row for row in csv.DictReader(file) if row["step"] == "4")
+    kept = {key: value for line in read.history if line["step"] == 4 for key, value in line.items()}
+    for column, text in ((column, text) for column, text in row.items() if text):
+        name = {"train/hr_pixels": "hr_pixels"}.get(column, column)
+        assert float(text) == pytest.approx(kept[f"{name}_rgb_to_y" if name.startswith("val/") else name], rel=1e-7)
+    # Nothing that wandb logs of itself.
+    assert "wandb_init" not in (folder / "train.log").read_text()
+
+
+def test_the_best_weights_and_the_settings_are_artifacts(run_tiny: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    results = run_tiny("edsr_baseline", folder, *WANDB, "trainer.max_steps=2")
+    best, run_id = folder / "checkpoints" / "best.ckpt", (folder / "wandb_id.txt").read_text()
+    read = read_finished(files(folder)[0])
+    model, settings = read.artifacts["model"], read.artifacts["config"]
+    assert (model.name, settings.name) == (f"edsr_baseline-x2-{run_id}", f"config-{run_id}")
+    assert set(model.aliases) == {"latest", "best", "x2"}
+    metadata = json.loads(model.metadata)
+    assert (metadata["model"], metadata["scale"], metadata["best_step"]) == ("edsr_baseline", 2, 2)
+    assert metadata["protocol"] == results["protocol"]
+    assert metadata["scores"]["validation"]["psnr"] == results["validation"]["psnr"]
+    (entry,) = model.manifest.contents
+    # One copy on the disk, which stays what it is when the run goes on and replaces its file.
+    assert entry.path == "best.ckpt"
+    assert Path(entry.local_path).samefile(best)
+    content = best.read_bytes()
+    run_tiny("edsr_baseline", folder, *WANDB, "trainer.max_steps=4", f"resume={folder}")
+    assert not Path(entry.local_path).samefile(best)
+    assert Path(entry.local_path).read_bytes() == content
+    kept = {entry.path: json.loads(Path(entry.local_path).read_text()) if entry.path.endswith("json") else None
+            for entry in settings.manifest.contents}  # fmt: skip
+    assert set(kept) == {"config.yaml", "results.json"}
+    assert (kept["results.json"]["status"], kept["results.json"]["steps"]) == ("finished", 2)
+
+
+def test_artifacts_can_be_left_out(run_tiny: Run, tmp_path: Path) -> None:
+    run_tiny("edsr_baseline", tmp_path / "run", *WANDB, "trainer.max_steps=2", "logger.wandb.artifacts=false")
+    read = read_finished(files(tmp_path / "run")[0])
+    assert not {"model", "config"} & set(read.artifacts)
+    assert read.summary["best_step"] == 2
+
+
+def test_weights_that_were_never_the_best_are_no_artifact(run_tiny: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run_tiny("edsr_baseline", folder, "trainer.max_steps=2")
+    # As where each PSNR was NaN.
+    (folder / "checkpoints" / "best.ckpt").unlink()
+    run_tiny("edsr_baseline", folder, *WANDB, "trainer.max_steps=2", f"resume={folder}")
+    assert set(read_finished(files(folder)[0]).artifacts) == {"config", "run_table"}
+
+
+def test_another_degradation_is_part_of_a_scores_name(run_tiny: Run, tmp_path: Path) -> None:
+    results = run_tiny("edsr_baseline", tmp_path / "run", *WANDB, "trainer.max_steps=2", "degradation=noise_down")
+    read = read_finished(files(tmp_path / "run")[0])
+    name = results["validation"]["protocol"]["degradation"].replace(".", "_")
+    assert f"val/psnr_rgb_to_y_on_{name}" in read.summary
+    assert read.summary[f"validation/psnr_rgb_to_y_on_{name}"] == results["validation"]["psnr"]
+    assert "validation/psnr_rgb_to_y" not in read.summary
 
 
 def test_a_resumed_run_stays_one_wandb_run(run_tiny: Run, tmp_path: Path) -> None:
@@ -128,7 +116,17 @@ def test_a_resumed_run_stays_one_wandb_run(run_tiny: Run, tmp_path: Path) -> Non
         run_tiny("edsr_baseline", folder, *WANDB, f"trainer.max_steps={max_steps}", *resume)
     first, second = (read_finished(path) for path in files(folder))
     assert first.run.run_id == second.run.run_id
-    assert [row["step"] for row in second.history if "val/psnr" in row] == [4]
+    assert [row["step"] for row in second.history if "val/psnr_rgb_to_y" in row] == [4]
+
+
+def test_what_was_trained_but_not_scored_is_told_on_resuming(run_tiny: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    for resume in ((), (f"resume={folder}",)):
+        results = run_tiny("edsr_baseline", folder, *WANDB, "trainer.max_steps=2", *resume)
+    first, second = (read_finished(path) for path in files(folder))
+    assert first.run.run_id == second.run.run_id
+    assert second.summary["validation/psnr_rgb_to_y"] == results["validation"]["psnr"]
+    assert (second.exit_code, "model" in second.artifacts) == (0, True)
 
 
 def test_two_runs_of_one_process_stay_two(run_tiny: Run, tmp_path: Path) -> None:
@@ -137,8 +135,9 @@ def test_two_runs_of_one_process_stay_two(run_tiny: Run, tmp_path: Path) -> None
     (one,), (two,) = files(tmp_path / "one"), files(tmp_path / "two")
     assert read_finished(one).run.run_id != read_finished(two).run.run_id
     for path in (one, two):
-        assert len([row for row in read_finished(path).history if "val/psnr" in row]) == 1
-    assert "WANDB_DATA_DIR" not in os.environ
+        assert len([row for row in read_finished(path).history if "val/psnr_rgb_to_y" in row]) == 1
+    # Nothing is left to the next one in the environment.
+    assert not [name for name in os.environ if name.startswith("WANDB_")]
 
 
 def test_a_failed_run_is_closed_as_failed(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +158,13 @@ def test_the_environment_may_say_offline(run_tiny: Run, tmp_path: Path, monkeypa
     assert len(files(tmp_path / "run")) == 1
 
 
-def test_nothing_is_left_in_the_home_directory_but_wandbs_own_logs(run_tiny: Run, tmp_path: Path, home: Path) -> None:
+def test_the_environment_may_switch_it_off(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    results = run_tiny("edsr_baseline", tmp_path / "run", "logger=wandb", "trainer.max_steps=2")
+    assert results["status"] == "finished"
+    assert list((tmp_path / "run").rglob("*.wandb")) == []
+
+
+def test_nothing_is_left_in_the_home_directory(run_tiny: Run, tmp_path: Path, home: Path) -> None:
     run_tiny("edsr_baseline", tmp_path / "run", *WANDB, "trainer.max_steps=2")
-    assert all("logs" in path.parts for path in home.rglob("*") if path.is_file())
+    assert [path for path in home.rglob("*") if path.is_file()] == []
