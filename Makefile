@@ -10,7 +10,7 @@ WORKERS ?= auto
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint format lock benchmark datasets clean
+.PHONY: help install train test test-slow lint format lock benchmark notebooks datasets clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ benchmark: $(STAMP)  ## time a training step, the loader and a degradation again
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/loader.py step=true
 	$(BIN)/python benchmarks/degrade.py
+
+notebooks: $(STAMP)  ## run the notebooks anew and keep their outputs, some minutes
+	$(BIN)/python notebooks/execute.py
 
 datasets: $(STAMP)  ## write docs/datasets.md anew from conf/data
 	$(BIN)/python -m sr_lightning.data.datasets_page

@@ -147,7 +147,7 @@ def run_ours(config: dict[str, Any], precision: str, timed: Interleave, folder: 
     network = build_network(config["model"])
     module = build_module(config, network=network, precision=precision)
     module.max_steps = 10**6
-    checkpoints = Checkpoints(folder=folder / "checkpoints", every_steps=10**6)
+    checkpoints = Checkpoints(folder=folder / "checkpoints", every_steps=10**6, saved=lambda step: None)
     trainer = pl.Trainer(
         accelerator="cpu",
         precision=precision,  # type: ignore[arg-type]
@@ -161,7 +161,7 @@ def run_ours(config: dict[str, Any], precision: str, timed: Interleave, folder: 
         enable_model_summary=False,
         # What a real run has; the clock comes last, so that it sees them all.
         callbacks=[
-            Progress(bicubic={"psnr": 0.0, "ssim": 0.0}, refresh=4.0),
+            Progress(run_dir=folder, bicubic={"psnr": 0.0, "ssim": 0.0}, refresh=4.0),
             Stopping(checkpoints=checkpoints),
             timed,
             checkpoints,

@@ -11,6 +11,8 @@ COMMANDS = {
     "train": "train a super-resolution network",
     "evaluate": "score a checkpoint, bicubic, or a folder of images",
     "upscale": "upscale an image or a folder with a trained network",
+    "compare": "compare runs: a page, or tables and crop figures for a paper",
+    "dashboard": "build the comparison of a W&B project's runs: workspaces and a report",
 }
 
 

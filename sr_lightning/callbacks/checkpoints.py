@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ class Checkpoints(StepCallback, Checkpoint):
     Args:
         folder: where the files go.
         every_steps: besides each validation, `last.ckpt` is written after so many steps.
+        saved: told the step that a new `last.ckpt` stands at, on the first rank, while the others wait.
     """
 
-    def __init__(self, *, folder: Path, every_steps: int) -> None:
+    def __init__(self, *, folder: Path, every_steps: int, saved: Callable[[int], None]) -> None:
         super().__init__()
         self.folder = folder
         self.every_steps = every_steps
+        self.saved = saved
         self.best: float | None = None
         self.best_step: int | None = None
 
@@ -64,6 +67,8 @@ class Checkpoints(StepCallback, Checkpoint):
         trainer.save_checkpoint(partial)
         if trainer.is_global_zero:
             os.replace(partial, target)  # noqa: PTH105 - the name says that it is atomic
+            if name == "last":
+                self.saved(super_resolution(trainer.lightning_module).step)
         trainer.strategy.barrier()
 
     def _is_best(self, trainer: Trainer, module: SuperResolution) -> bool:

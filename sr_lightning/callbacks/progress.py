@@ -1,7 +1,11 @@
-"""What a person sees while a run goes on: a bar with loss, PSNR and ETA, or a line per validation in a pipe."""
+"""What a person sees while a run goes on: a bar with loss, PSNR and ETA, or a line per validation in a pipe.
+
+Whoever watches from outside, as the table of a sweep does, reads `progress.json`.
+"""
 
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import rich
@@ -11,17 +15,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from sr_lightning.modules.base import SuperResolution, super_resolution
+from sr_lightning.report.progress import write_progress
+
+# Seconds between two `progress.json` of a run that is not validating.
+INTERVAL = 1.0
 
 
 class Progress(Callback):
-    """A bar on a terminal; everywhere a line at each validation.
+    """A bar on a terminal; everywhere a line at each validation, and `progress.json` once a second.
 
     Args:
+        run_dir: the run's folder.
         bicubic: PSNR and SSIM that bicubic has on the validation images, for comparison.
         refresh: updates of the bar per second; each reads the loss, which waits for the device.
     """
 
-    def __init__(self, *, bicubic: dict[str, float], refresh: float) -> None:
+    def __init__(self, *, run_dir: Path, bicubic: dict[str, float], refresh: float) -> None:
+        self.run_dir = run_dir
         self.bicubic = bicubic
         self.refresh = refresh
         self._bar: Bar | None = None
@@ -29,12 +39,15 @@ class Progress(Callback):
         self._shown = 0.0
         self._started = 0.0
         self._first_step = 0
-        self._psnr = ""
+        self._psnr: float | None = None
+        self._written = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin the bar."""
         module = super_resolution(pl_module)
         self._started, self._first_step = time.monotonic(), module.step
+        if trainer.is_global_zero:
+            self._write(module)
         if not trainer.is_global_zero or not rich.get_console().is_terminal:
             return
         self._bar = Bar(
@@ -54,6 +67,8 @@ class Progress(Callback):
     ) -> None:
         """Move the bar, a few times a second."""
         now = time.monotonic()
+        if trainer.is_global_zero and now - self._written >= INTERVAL:
+            self._write(super_resolution(pl_module))
         if self._bar is None or now - self._shown < 1 / self.refresh:
             return
         self._shown = now
@@ -64,8 +79,8 @@ class Progress(Callback):
         if not trainer.is_global_zero:
             return
         module = super_resolution(pl_module)
-        psnr = float(trainer.callback_metrics["val/psnr"])
-        self._psnr = f"{psnr:.2f} dB"
+        self._psnr = psnr = float(trainer.callback_metrics["val/psnr"])
+        self._write(module)
         loss = "" if module.last_loss is None else f"  loss {float(module.last_loss):.4g}"
         line = (
             f"step {module.step}/{module.max_steps}  val PSNR {psnr:.2f} dB "
@@ -93,14 +108,27 @@ class Progress(Callback):
         assert self._bar is not None
         assert self._task is not None
         loss = "" if module.last_loss is None else f"loss {float(module.last_loss):.4g}  "
-        psnr = f"val {self._psnr}  " if self._psnr else ""
+        psnr = "" if self._psnr is None else f"val {self._psnr:.2f} dB  "
         self._bar.update(self._task, completed=module.step, text=f"{loss}{psnr}{self._pace(module)}")
         self._bar.refresh()
 
+    def _write(self, module: SuperResolution) -> None:
+        self._written = time.monotonic()
+        write_progress(
+            self.run_dir,
+            state="training",
+            step=module.step,
+            max_steps=module.max_steps,
+            psnr=self._psnr,
+            steps_per_second=self._steps_per_second(module),
+        )
+
     def _pace(self, module: SuperResolution) -> str:
-        done = module.step - self._first_step
-        elapsed = time.monotonic() - self._started
-        if not done or not elapsed:
+        rate = self._steps_per_second(module)
+        if rate is None:
             return ""
-        left = timedelta(seconds=round((module.max_steps - module.step) * elapsed / done))
-        return f"{done / elapsed:.1f} steps/s  ETA {left}"
+        return f"{rate:.1f} steps/s  ETA {timedelta(seconds=round((module.max_steps - module.step) / rate))}"
+
+    def _steps_per_second(self, module: SuperResolution) -> float | None:
+        done, elapsed = module.step - self._first_step, time.monotonic() - self._started
+        return done / elapsed if done and elapsed else None

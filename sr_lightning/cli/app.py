@@ -1,11 +1,11 @@
 """What every command does before its work: read the arguments, help, refuse, then let Hydra run the task."""
 
 import os
-import re
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +14,8 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
 from sr_lightning.cli.check import compose_checked, get
-from sr_lightning.cli.compose import Composer, Tree, cells
+from sr_lightning.cli.compose import Composer, Tree, quoted
+from sr_lightning.cli.start_sweep import start_sweep
 from sr_lightning.refusal import Refusal, nearest
 from sr_lightning.yamls import conf_dir
 
@@ -24,7 +25,7 @@ Task = Callable[[DictConfig], Any]
 PATH_KEYS = (
     "checkpoint", "input", "output", "images", "save", "resume", "data.root", "data.train_dir", "data.val_dir",
     "data.test_dir", "data.lr_dir", "data.val_lr_dir", "pairs", "paths.data", "paths.runs", "paths.cache",
-    "hydra.run.dir",
+    "hydra.run.dir", "dry_run", "title", "blind.output",
 )  # fmt: skip
 # Groups that other yamls pull in; nobody chooses among them on a command line.
 HIDDEN_GROUPS = ("recipe", "local", "loading", "command")
@@ -99,9 +100,12 @@ def launch(command: Command) -> None:
             texts = [*texts, f"command={command.name}"]
         rewritten = command.rewrite(texts) if command.rewrite else Rewritten(texts)
         if _runs(arguments):
-            _check_cells(command, arguments, rewritten)
+            rewritten = _check_cells(command, arguments, rewritten)
     except Refusal as refusal:
         refuse(refusal)
+    except KeyboardInterrupt:
+        # While times are estimated; nothing has begun.
+        sys.exit(128 + signal.SIGINT)
     _hand_over(command, arguments, rewritten)
 
 
@@ -120,12 +124,6 @@ def quote_path(argument: str) -> str:
     return f"{key}={quoted(value)}"
 
 
-def quoted(value: str) -> str:
-    """Return a value in quotes as Hydra's grammar reads them; a backslash counts there only before a quote."""
-    escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
-    return f"'{escaped}'"
-
-
 def help_text(command: Command, composer: Composer) -> str:
     """Return what `--help` prints: what the command does, its groups with their choices, examples."""
     lines = [f"{command.name}: {command.summary}", "", "Examples"]
@@ -134,6 +132,8 @@ def help_text(command: Command, composer: Composer) -> str:
     groups = {name: choices for name, choices in composer.groups.items() if name not in HIDDEN_GROUPS}
     trains = command.primary == "train"
     tree = composer.compose([]).tree if trains else {}
+    if command.sweeps:
+        groups["hydra/launcher"] = sorted(path.stem for path in (conf_dir() / "hydra" / "launcher").glob("*.yaml"))
     if trains:
         lines += ["", "Choices (group=choice; loss takes several: 'loss=[l1,perceptual]')"]
         width = max(len(name) for name in groups)
@@ -147,7 +147,10 @@ def help_text(command: Command, composer: Composer) -> str:
         "  --config-dir DIR      a folder with your own yamls (DIR/model/mine.yaml: model=mine)",
     ]
     if command.sweeps:
-        lines.append("  -m, --multirun        run every combination of comma-separated values")
+        lines += [
+            "  -m, --multirun        run every combination of comma-separated values on this machine's devices, or by",
+            "                        another hydra/launcher; typed again, it goes on with what is not finished",
+        ]
     lines.append("  --hydra-help          what else Hydra can do")
     lines.append("\nQuote brackets in zsh: 'loss=[l1,perceptual]'.")
     return "\n".join(lines)
@@ -204,6 +207,8 @@ def _parse(command: Command, argv: list[str]) -> Namespace:
     arguments = parser.parse_args(argv)
     if arguments.multirun and not command.sweeps:
         raise Refusal(f"{command.name} runs once: -m is for train.")
+    if arguments.multirun and not _runs(arguments):
+        raise Refusal("-m runs; Hydra shows one configuration: leave -m out, and all values of a key but one.")
     return arguments
 
 
@@ -225,16 +230,20 @@ def _composer(command: Command, arguments: Namespace, rewritten: Rewritten | Non
     )
 
 
-def _check_cells(command: Command, arguments: Namespace, rewritten: Rewritten) -> None:
+def _check_cells(command: Command, arguments: Namespace, rewritten: Rewritten) -> Rewritten:
+    """Refuse what cannot be run; returns the arguments that Hydra gets."""
     composer = _composer(command, arguments, rewritten)
-    overrides = composer.parse(rewritten.overrides)
-    swept = [override.key_or_group for override in overrides if override.is_sweep_override()]
-    if swept and not arguments.multirun:
+    if arguments.multirun:
+        return replace(rewritten, overrides=start_sweep(composer, rewritten.overrides, command.check))
+    swept = [override.key_or_group for override in composer.parse(rewritten.overrides) if override.is_sweep_override()]
+    if swept:
         hint = "add -m to sweep over them" if command.sweeps else "quote a value that holds commas"
         raise Refusal(f"{swept[0]} has several values; {hint}, or write a list as '{swept[0]}=[a,b]'.")
-    for cell in cells(overrides) if arguments.multirun else [rewritten.overrides]:
-        composed = compose_checked(composer, cell)
-        command.check(composed.tree, composed.choices)
+    composed = compose_checked(composer, rewritten.overrides)
+    if search := composed.choices.get("hparams_search"):
+        raise Refusal(f"hparams_search={search} trains many times; add -m.")
+    command.check(composed.tree, composed.choices)
+    return rewritten
 
 
 def _hand_over(command: Command, arguments: Namespace, rewritten: Rewritten) -> None:

@@ -5,9 +5,11 @@ What is valid is read off the yamls themselves: every key that a person may set 
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
 
 from sr_lightning.cli.compose import Composed, Composer, Tree, without_fragments
 from sr_lightning.refusal import Refusal, nearest
@@ -19,6 +21,9 @@ TYPES: dict[str, tuple[type, ...]] = {
     "eval": (list, str),
     "names.group": (str,),
     "names.experiment": (str,),
+    "sweep.name": (str,),
+    "hydra.launcher.jobs": (int,),
+    "hydra.launcher.gpus": (list,),
     "data.root": (str,),
     "data.train_dir": (str,),
     "data.val_dir": (str,),
@@ -42,6 +47,18 @@ TYPES: dict[str, tuple[type, ...]] = {
     "images": (str,),
     "save": (str,),
     "output": (str,),
+    "format": (str,),
+    "title": (str, int, float),
+    "figure.images": (int, list),
+    "ab": (list,),
+    "project": (str, int),
+    "entity": (str,),
+    "group": (str,),
+    "name": (str,),
+    "scales": (list, int),
+    "protocols": (list, str),
+    "sets": (list, str),
+    "dry_run": (str,),
 }
 # May not be null where their yaml has a value; of the other keys with a type above null switches something off.
 NOT_NULL = ("scale", "trainer.devices", "trainer.precision")
@@ -55,6 +72,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "trainer.accelerator": ("auto", "cpu", "gpu", "cuda"),
     "trainer.strategy": ("auto", "ddp", "ddp_find_unused_parameters_true"),
     "device": ("auto", "cpu", "cuda", "mps"),
+    "what": ("workspace", "report", "both"),
+    "format": ("html", "csv", "md", "latex"),
     "data.store": ("disk", "ram", "off"),
     "data.crop": ("random", "centre", "whole", "resize"),
     "preflight": ("check", "only"),
@@ -73,10 +92,12 @@ POSITIVE = (
     "scale", "trainer.max_steps", "trainer.val_every_steps", "trainer.epoch_steps", "trainer.log_every_steps",
     "trainer.num_nodes", "data.batch_size", "data.hr_patch", "data.lr_patch", "module.accumulate",
     "optimizer.lr", "module.gradient_clip", "trainer.gradient_clip_val", "callbacks.checkpoints.every_steps",
+    "hydra.launcher.jobs", "hydra.launcher.poll", "figure.runs",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "seed", "data.num_workers", "scheduler.warmup", "module.adversarial.weight", "module.adversarial.start",
-    "module.adversarial.ramp", "module.pretrain_steps", "data.holdout", "data.max_skipped",
+    "module.adversarial.ramp", "module.pretrain_steps", "data.holdout", "data.max_skipped", "hydra.launcher.retries",
+    "images.megabytes", "blind.port", "blind.seed",
 )  # fmt: skip
 
 # Groups whose members are named objects, so that a user may add one with a `_target_` or take one away.
@@ -86,8 +107,13 @@ COLLECTIONS = ("loss", "logger", "callbacks", "module.pretrain_loss")
 # replaced.
 FREE = re.compile(r"loss\.[^.]+\.layers|data\.sets")
 
+# How the keys of launchers begin.
+LAUNCHER = "hydra.launcher."
+
 # Groups whose files set keys but make none; they may be left out (`~debug`).
-LOOSE = ("experiment", "debug", "local")
+LOOSE = ("experiment", "hparams_search", "debug", "local")
+# Groups of Hydra's own that are chosen on a command line.
+HYDRA_GROUPS = ("hydra/launcher", "hydra/sweeper")
 
 
 def compose_checked(composer: Composer, texts: Sequence[str]) -> Composed:
@@ -100,6 +126,7 @@ def compose_checked(composer: Composer, texts: Sequence[str]) -> Composed:
     chosen: list[str] = []
     nested: dict[str, str] = {}
     values: list[Override] = []
+    of_launcher: list[Override] = []
     for override, text in zip(composer.parse(texts), texts, strict=True):
         key = override.key_or_group
         if key in composer.groups:
@@ -108,7 +135,11 @@ def compose_checked(composer: Composer, texts: Sequence[str]) -> Composed:
                 nested[key] = text
             else:
                 chosen.append(text)
+        elif key.startswith(LAUNCHER):
+            of_launcher.append(override)
         elif key == "hydra" or key.startswith(("hydra.", "hydra/")):
+            if key in HYDRA_GROUPS:
+                _check_choice(override, composer.choices_of(key))
             chosen.append(text)
         else:
             values.append(override)
@@ -118,7 +149,9 @@ def compose_checked(composer: Composer, texts: Sequence[str]) -> Composed:
     reference = composer.compose(chosen, without=LOOSE)
     for override in values:
         _check_key(override, composer, chosen)
+    _check_launcher_keys(of_launcher, reference)
     composed = composer.compose(texts)
+    _check_launcher(composed, reference)
     tree = dict(composed.tree)
     if "loss" in tree:
         tree["loss"] = without_fragments(tree["loss"])
@@ -130,7 +163,7 @@ def compose_checked(composer: Composer, texts: Sequence[str]) -> Composed:
     loose = [f"{name}={choice}" for name, choice in given if name in LOOSE and choice in composer.groups.get(name, ())]
     _check_against(tree, reference.tree, origin=f" (from {', '.join(loose)})" if loose else "")
     _check_values(tree)
-    return Composed(tree=tree, choices=composed.choices)
+    return replace(composed, tree=tree)
 
 
 def get(tree: Any, path: str) -> Any:
@@ -222,6 +255,33 @@ def _key_hint(override: Override, valid: set[str], composer: Composer) -> str:
     return nearest(key, [*valid, *composer.groups]) or listed
 
 
+def _pool(composed: Composed) -> Tree:
+    """Return the keys of the pool, ours; those of other launchers have schemas, by which Hydra checks them."""
+    if composed.choices.get("hydra/launcher") != "pool":
+        return {}
+    pool = OmegaConf.to_container(composed.config.hydra.launcher)
+    assert isinstance(pool, dict)
+    return {str(key): value for key, value in pool.items()}
+
+
+def _check_launcher_keys(overrides: Sequence[Override], reference: Composed) -> None:
+    valid = [f"{LAUNCHER}{name}" for name in _pool(reference) if name != "_target_"]
+    for override in overrides:
+        key = override.key_or_group
+        if valid and key not in valid:
+            raise Refusal(
+                f"unknown key '{key}': expected one of {', '.join(valid)}, got '{_text(override)}'{nearest(key, valid)}"
+            )
+
+
+def _check_launcher(composed: Composed, reference: Composed) -> None:
+    pool, example = _pool(composed), _pool(reference)
+    # Another launcher may be what an experiment chooses.
+    if pool and example:
+        _check_against(pool, example, origin="", prefix=LAUNCHER)
+        _check_values({"hydra": {"launcher": pool}})
+
+
 def _check_fragments(values: Sequence[Override], fragments: set[str], loss: Mapping[str, Any]) -> None:
     """Refuse `+loss.foo.weight=1`: only what an experiment left over is dropped without a word."""
     for override in values:
@@ -256,7 +316,8 @@ def _check_against(tree: Tree, reference: Tree, *, origin: str, prefix: str = ""
 
 
 def _check_type(path: str, value: Any, example: Any) -> None:
-    allowed = TYPES.get(path)
+    # `images` is a folder for one command and a group of keys for another.
+    allowed = None if isinstance(value, dict) and isinstance(example, dict) else TYPES.get(path)
     if value == "???":
         raise Refusal(f"{path}: expected a value, got nothing; say {path}=...")
     if allowed is None:

@@ -10,10 +10,12 @@ from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.compose import Tree, parse_overrides, quoted
 from sr_lightning.refusal import Refusal
 from sr_lightning.report.runs import find_runs
+from sr_lightning.sweeps.manifest import read_manifest
 
 EXAMPLES = (
     ("python compare.py runs/", "every run below runs/ as one page: page.html"),
     ("python compare.py runs/sweep/first runs/sweep/second output=both.html title='Two sweeps'", "two sweeps"),
+    ("python compare.py runs/sweep/model+loss_1a2b3c.json", "the cells of one sweep, by the list that it has left"),
     ("python compare.py runs/ output=table.tex", "tables for a paper, with crop figures as PNG beside"),
     (
         "python compare.py runs/ format=md 'figure.images=[Set5/butterfly]' figure.runs=4",
@@ -110,6 +112,10 @@ def run(cfg: DictConfig) -> None:
         from sr_lightning.engine.compare import compare_runs
 
         output, kind = target(config["output"], config["format"])
+        given = [Path(path).expanduser() for path in config["runs"]]
+        names = [path.stem if path.is_file() else path.resolve().name for path in given]
+        config["title"] = config["title"] or ", ".join(names)
+        config["runs"] = [str(folder) for path in given for folder in folders_of(path)]
         compare_runs({str(key): value for key, value in config.items()}, output=output, kind=kind)
     except Refusal as refusal:
         refuse(refusal)
@@ -121,11 +127,20 @@ def _is_folder(text: str) -> bool:
     return Path(text).expanduser().is_dir() if "=" in text else not deletes
 
 
+def folders_of(path: Path) -> list[Path]:
+    """Return the folders to search: those of a sweep's cells, where its list is given instead of a folder.
+
+    Raises:
+        Refusal: the file is no such list.
+    """
+    return [cell.folder for cell in read_manifest(path).cells] if path.is_file() else [path]
+
+
 def _check_folder(key: str, path: Any) -> None:
-    folder = Path(str(path)).expanduser()
-    if not folder.is_dir():
+    given = Path(str(path)).expanduser()
+    if not given.exists():
         raise Refusal(f"{key}: expected the folder of a run or of many, got {path}, which is not there.")
-    if next(find_runs([folder]), None) is None:
+    if next(find_runs(folders_of(given)), None) is None:
         raise Refusal(f"{key}: expected runs (folders with a results.json) at or below {path}, found none.")
 
 

@@ -11,7 +11,7 @@ from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Tree
 from sr_lightning.cli.refuse import check_folder_key, check_patches, check_scale
-from sr_lightning.cli.train import resolve
+from sr_lightning.cli.resolve import resolve
 from sr_lightning.cli.train import rewrite as rewrite_training
 from sr_lightning.data.benchmarks import SSIM_WINDOW
 from sr_lightning.data.catalogue import catalogue, count_images, find_split

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.compose import Tree
 from sr_lightning.cli.refuse import refuse_training
-from sr_lightning.cli.train import resolve
+from sr_lightning.cli.resolve import resolve
 from sr_lightning.cli.train import rewrite as rewrite_training
 from sr_lightning.data.scan import DataError
 from sr_lightning.refusal import Refusal

@@ -4,8 +4,11 @@ Reads the composed configuration only (a network's facts stand in its yaml under
 answers in about a second, before torch is imported.
 """
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from sr_lightning.cli.prepare_line import prepare_line
 from sr_lightning.data.benchmarks import SSIM_WINDOW, EvaluationSet, find_sets, reportable
 from sr_lightning.data.catalogue import Entry, catalogue
 from sr_lightning.data.pairs import check_sizes, match_lr
-from sr_lightning.data.patch_fit import Patch, check_patch
+from sr_lightning.data.patch_fit import Patch, PatchError, check_patch
 from sr_lightning.data.scan import DataError, check_folder
 from sr_lightning.data.sets import Images, MissingImages, image_channels, locate
 from sr_lightning.refusal import Refusal
@@ -34,9 +37,47 @@ RESUMABLE = (
 )  # fmt: skip
 
 
+# Settings for which the images have passed, while `looking_once` lasts.
+_PASSED: ContextVar[set[str]] = ContextVar("passed")
+
+
+class Impossible(Refusal):
+    """Settings that do not go together: network, scale, patch, batch, module. Other cells of a sweep may be trained."""
+
+
 def refuse_training(tree: Tree, choices: Mapping[str, Any]) -> None:
-    """Refuse what cannot be trained: scale, patch, batch, module and data that do not fit together."""
-    model = str(choices.get("model"))
+    """Refuse what cannot be trained: scale, patch, batch, module and data that do not fit together.
+
+    Raises:
+        Impossible: the settings do not go together.
+        Refusal: images are missing or cannot be used, which other settings would not change.
+    """
+    try:
+        hr_patch = _check_settings(tree, str(choices.get("model")))
+    except Refusal as refusal:
+        raise Impossible(str(refusal)) from refusal
+    # What `_check_data` goes by.
+    parts = {key: tree.get(key) for key in ("data", "scale", "eval", "eval_exclude", "paths")}
+    specs = {key: get(tree, key) for key in ("model.spec", "model.channels", "module.discriminator.spec")}
+    settings = json.dumps([parts, specs, choices["data"], hr_patch], default=str)
+    passed = _PASSED.get(set())
+    if settings not in passed:
+        _check_data(tree, choices, hr_patch)
+        passed.add(settings)
+
+
+@contextmanager
+def looking_once() -> Iterator[None]:
+    """While it lasts, images that have passed are not looked at again for the same settings of another cell."""
+    token = _PASSED.set(set())
+    try:
+        yield
+    finally:
+        _PASSED.reset(token)
+
+
+def _check_settings(tree: Tree, model: str) -> int:
+    """Refuse settings that do not go together; returns the patch's side in HR pixels."""
     spec = get(tree, "model.spec") or {}
     if spec.get("trainable") is False:
         raise Refusal(f"model={model} has no parameters, so there is nothing to train; evaluate.py model={model}.")
@@ -54,7 +95,8 @@ def refuse_training(tree: Tree, choices: Mapping[str, Any]) -> None:
         _check_gan(tree, hr_patch)
     elif get(tree, "trainer.gradient_clip_val") and get(tree, "module.gradient_clip"):
         raise Refusal("module.gradient_clip and trainer.gradient_clip_val are the same here; give one of them.")
-    _check_data(tree, choices, hr_patch)
+    _check_kept(tree)
+    return hr_patch
 
 
 def check_scale(model: str, spec: Mapping[str, Any], scale: int) -> None:
@@ -126,7 +168,6 @@ def find_sets_checked(tree: Tree, *, scale: int) -> list[EvaluationSet]:
 
 
 def _check_data(tree: Tree, choices: Mapping[str, Any], hr_patch: int) -> None:
-    _check_kept(tree)
     data, whole_image = tree["data"], SSIM_WINDOW + 2 * tree["scale"]
     for key, side in (("data.train_dir", hr_patch), ("data.val_dir", whole_image), ("data.test_dir", whole_image)):
         if get(tree, key) or (key == "data.train_dir" and "train_dir" in data):
@@ -140,6 +181,8 @@ def _check_data(tree: Tree, choices: Mapping[str, Any], hr_patch: int) -> None:
             if get(tree, key):
                 _check_pairs(tree, key, files)
         _check_patches(tree, images)
+    except PatchError as error:
+        raise Impossible(str(error)) from error
     except MissingImages as missing:
         if not data["download"]:
             raise Refusal(missing.message(prepare_line(tree, choices) or missing.command or "")) from missing

@@ -6,14 +6,17 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
-from sr_lightning.cli.app import Command, Rewritten, launch, quoted, refuse
+from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.check import FREE
-from sr_lightning.cli.compose import Tree, parse_overrides, without_fragments
+from sr_lightning.cli.compose import Tree, parse_overrides, quoted
+from sr_lightning.cli.launchers import check_launcher
 from sr_lightning.cli.refuse import refuse_other_run, refuse_training
+from sr_lightning.cli.resolve import resolve
 from sr_lightning.data.scan import DataError
 from sr_lightning.refusal import Refusal
+from sr_lightning.sweeps.cells import Objectives, objectives, state_of
 
 EXAMPLES = (
     ("python train.py experiment=quickstart", "two minutes on two cores to a network that beats bicubic"),
@@ -30,13 +33,13 @@ EXAMPLES = (
         "python train.py -m model=edsr_baseline,srgan loss=l1,charbonnier scale=2,4",
         "a sweep over every combination",
     ),
+    (
+        "python train.py -m hparams_search=width_depth scale=2 trainer.max_steps=5000",
+        "a search: which networks are worth their size",
+    ),
     ("python train.py data=div2k model=edsr preflight=only", "look at images, speed and memory, without training"),
     ("python train.py resume=runs/FOLDER trainer.max_steps=20000", "go on with a run, longer"),
 )
-
-
-# What `loss.<name>.weights` may be besides a path.
-SOURCES = ("imagenet", "random", "auto")
 
 
 def main() -> None:
@@ -99,6 +102,7 @@ def _replacing(text: str) -> list[str]:
 
 def refuse_training_or_resume(tree: Tree, choices: dict[str, Any]) -> None:
     """Refuse what cannot be trained; of a continued run the choices stand in its own configuration."""
+    check_launcher(tree, choices)
     names = tree["names"]
     if tree["resume"]:
         refuse_other_run(_config_of(Path(tree["resume"])), tree)
@@ -131,43 +135,53 @@ def _config_of(folder: Path) -> Tree:
     return {str(key): value for key, value in config.items()}
 
 
-def run(cfg: DictConfig) -> float | None:
-    """Hydra's task: train in the folder that Hydra made; leaves the process with the run's exit code."""
+def run(cfg: DictConfig) -> Objectives:
+    """Hydra's task: train in the folder that Hydra made; leaves the process with the run's exit code.
+
+    Returns:
+        What `sweep.objectives` names in the results: one value, or a tuple of several.
+    """
     hydra_cfg = HydraConfig.get()
     run_dir = Path(hydra_cfg.runtime.output_dir)
-    multirun = hydra_cfg.mode == RunMode.MULTIRUN
     resolved = resolve(cfg)
     if cfg.preflight == "only":
         look(resolved)
         return None
+    if hydra_cfg.mode == RunMode.MULTIRUN:
+        return run_cell(resolved, run_dir)
     from sr_lightning.engine.train import train
 
     try:
         results = train(resolved, run_dir)
     except Refusal as refusal:
-        if multirun:
-            raise
         refuse(refusal)
-    if results["status"] == "interrupted":
-        # Of a sweep too: Hydra goes on with the next job after an error, and whoever sent the signal wants it to end.
-        sys.exit(results["exit_code"])
-    if results["exit_code"] and multirun:
-        raise RuntimeError(f"{run_dir}: {results['status']}: {results['error']}")
     if results["exit_code"]:
         sys.exit(results["exit_code"])
-    validation = results.get("validation") or {}
-    return validation.get("psnr")
+    return objectives(results, cfg.sweep.objectives)
 
 
-def resolve(cfg: DictConfig) -> DictConfig:
-    """Return a configuration of `conf/train.yaml` on its own: without interpolations, with paths from the root."""
-    with open_dict(cfg):
-        for name in set(cfg.loss) - set(without_fragments(cfg.loss)):
-            del cfg.loss[name]
-    resolved = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
-    assert isinstance(resolved, DictConfig)
-    make_absolute(resolved)
-    return resolved
+def run_cell(cfg: DictConfig, folder: Path) -> Objectives:
+    """Train a cell of a sweep in this process, for launchers that start no `train` of their own.
+
+    A finished cell is left alone, one that was begun goes on.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    state = state_of(folder)
+    results = state.results
+    if state.status != "finished":
+        from sr_lightning.engine.train import train
+
+        if state.status == "unfinished":
+            cfg.resume = str(folder)
+        results = train(cfg, folder)
+    if results["status"] == "interrupted":
+        # Hydra goes on with the next job after an error, and whoever sent the signal wants the whole sweep to end.
+        sys.exit(results["exit_code"])
+    if results["exit_code"]:
+        raise RuntimeError(f"{folder}: {results['status']}: {results['error']}")
+    return objectives(results, cfg.sweep.objectives)
 
 
 def look(cfg: DictConfig) -> None:
@@ -180,22 +194,3 @@ def look(cfg: DictConfig) -> None:
         only_preflight({str(key): value for key, value in config.items()})
     except (Refusal, DataError) as refusal:
         refuse(refusal)
-
-
-def make_absolute(cfg: DictConfig) -> None:
-    """Let paths start at the root, so that the run can be continued from any folder."""
-    terms = [
-        f"{loss}.{name}" for loss in ("loss", "module.pretrain_loss") for name in OmegaConf.select(cfg, loss) or {}
-    ]
-    for key in (
-        "data.root", "data.train_dir", "data.val_dir", "data.test_dir", "data.lr_dir", "data.val_lr_dir", "paths.data",
-        "paths.cache",
-        *(f"{term}.weights" for term in terms),
-    ):  # fmt: skip
-        value = OmegaConf.select(cfg, key)
-        if value and not (key.endswith(".weights") and value in SOURCES):
-            OmegaConf.update(cfg, key, str(Path(value).expanduser().absolute()))
-    for key in ("paths.catalogue", "data.mirrors"):
-        values = OmegaConf.select(cfg, key)
-        absolute = [value if "://" in value else str(Path(value).expanduser().absolute()) for value in values]
-        OmegaConf.update(cfg, key, absolute)

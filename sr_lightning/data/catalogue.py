@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -123,9 +124,15 @@ def catalogue(folders: Sequence[Path] = ()) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for folder in (conf_dir() / "data", *folders):
         for path in sorted(folder.glob("*.yaml")):
-            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-            found[path.stem] = read_entry(path.stem, content.get("spec") or {}, sets=content.get("sets"))
+            found[path.stem] = _read_file(path, path.stat().st_mtime_ns)
     return found
+
+
+@cache
+def _read_file(path: Path, changed: int) -> Entry:
+    """Read a yaml of `conf/data`, once for as long as it stays the same: a sweep asks for each of its cells."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return read_entry(path.stem, content.get("spec") or {}, sets=content.get("sets"))
 
 
 def look_up(name: str, entries: Mapping[str, Entry], *, key: str) -> Entry:

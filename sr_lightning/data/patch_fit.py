@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from PIL import Image
@@ -13,6 +14,10 @@ from sr_lightning.data.sets import Part
 _MOST_HEADERS = 3000
 # By how much the share of too small images among those may lie above that among all.
 _UNCERTAIN = 0.01
+
+
+class PatchError(DataError):
+    """Too many images of a set are too small for the patch."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def check_patch(parts: Iterable[Part], patch: Patch, *, max_skipped: float) -> N
         max_skipped: the share of each set that may be left out, in [0, 1].
 
     Raises:
-        DataError: names the set and the largest patch with which all sets can be used.
+        PatchError: names the set and the largest patch with which all sets can be used.
     """
     worst: tuple[int, str] | None = None
     for part in parts:
@@ -76,7 +81,7 @@ def check_patch(parts: Iterable[Part], patch: Patch, *, max_skipped: float) -> N
         if worst is None or fits < worst[0]:
             worst = fits, problem + advice
     if worst is not None:
-        raise DataError(worst[1])
+        raise PatchError(worst[1])
 
 
 def _short_sides(files: Sequence[Path]) -> list[int]:
@@ -87,7 +92,13 @@ def _short_sides(files: Sequence[Path]) -> list[int]:
 
 def _short_side(path: Path) -> int:
     try:
-        with Image.open(path) as image:
-            return min(image.size)
+        return _read_short_side(path, path.stat().st_mtime_ns)
     except Exception:  # Pillow's plugins raise many types for a broken header
         return 0
+
+
+@cache
+def _read_short_side(path: Path, changed: int) -> int:
+    """Read a header, once for as long as the file stays the same: every cell of a sweep asks for it."""
+    with Image.open(path) as image:
+        return min(image.size)

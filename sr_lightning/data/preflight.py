@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sr_lightning.data.fingerprint import SAME, is_flat, repeated
 from sr_lightning.data.overlap import Overlap, describe_overlaps
 from sr_lightning.data.sets import Count
+from sr_lightning.report.duration import duration
 from sr_lightning.report.files import write_atomically
 
 Verdict = Literal["ok", "note", "stop"]
@@ -228,24 +229,6 @@ def preflight(
             Row("time to go", f"{duration(samples / speed.together)}, validation not counted"),
         ]
     return Preflight(tuple(rows))
-
-
-def duration(seconds: float) -> str:
-    """Write a time with two units at most.
-
-    Example:
-        >>> duration(8130.0), duration(42.4)
-        ('2 h 16 min', '42 s')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} d {hours % 24} h"
 
 
 def _compare(images: Images, folder: Path | None) -> dict[str, Any]:

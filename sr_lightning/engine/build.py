@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from sr_lightning.degradations.base import Degradation
 from sr_lightning.losses.adversarial import AdversarialLoss
 from sr_lightning.losses.weighted_sum import WeightedSum
-from sr_lightning.metrics.lpips import Lpips, lpips_backbone_path
+from sr_lightning.metrics.lpips import available_lpips
 from sr_lightning.metrics.protocol import get_protocol
 from sr_lightning.modules.base import SuperResolution
 from sr_lightning.modules.schedules import Schedule
@@ -68,8 +68,7 @@ def build_module(config: Node, *, network: nn.Module, precision: str) -> SuperRe
     }
     if "discriminator" not in module:
         return _instantiate(module, key="module", kind=SuperResolution, **settings)
-    if lpips_backbone_path() is not None:
-        settings["lpips"] = Lpips()
+    settings["lpips"] = available_lpips()
     adversarial = module.pop("adversarial")
     discriminator = module.pop("discriminator")
     pretrain_loss = module.pop("pretrain_loss")

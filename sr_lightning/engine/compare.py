@@ -38,10 +38,9 @@ def compare_runs(config: Mapping[str, Any], *, output: Path, kind: Kind) -> None
     if not found.runs:
         path, reason = found.skipped[0]
         raise Refusal(f"runs: expected a run that can be read, got {path}: {reason}.")
-    title = config["title"] or ", ".join(folder.resolve().name for folder in folders)
     tables = board_tables(compare(found.runs))
     existed = output.exists()
-    notes, files = _write(found, tables, output, kind=kind, title=title, config=config)
+    notes, files = _write(found, tables, output, kind=kind, title=config["title"], config=config)
     console = rich.get_console()
     console.print(board_group(tables), highlight=False)
     for note in notes:

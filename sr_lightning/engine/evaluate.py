@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, cast
 
 import numpy as np
@@ -19,14 +20,56 @@ from sr_lightning.degradations.bicubic import Bicubic
 from sr_lightning.functional.geometry import modcrop
 from sr_lightning.functional.quantize import from_uint8, to_8_bits, to_uint8
 from sr_lightning.functional.resize import imresize
+from sr_lightning.metrics.lpips import SMALLEST_SIDE, Lpips
 from sr_lightning.metrics.mean import ScoreMean
-from sr_lightning.metrics.protocol import Pair, Protocol, Score, own_protocol, prepare, score
+from sr_lightning.metrics.protocol import (
+    Pair,
+    Protocol,
+    Score,
+    compared,
+    own_protocol,
+    prepare,
+    presented,
+    score,
+    score_planes,
+)
+from sr_lightning.metrics.spectrum import log_spectral_distance
 from sr_lightning.networks.luma import Network, forward_rgb
 from sr_lightning.refusal import Refusal
 
 Progress = Callable[[str], None]
+# What an image's scores are called, in tables and files; LPIPS may be missing. The last two are better the smaller.
+METRICS = ("psnr", "ssim", "lpips", "lsd")
 # Pillow's names of grey modes.
 _GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An image that has just been scored, with all that was made of it.
+
+    Attributes:
+        set: the name of its set.
+        image: its name.
+        index: its place among the images of the set.
+        hr: as its file holds it, (1, C, H, W) uint8 or uint16.
+        pair: what the protocol compares, made of it.
+        sr: the network's, (1, C, H, W), neither clamped nor rounded.
+        bicubic: MATLAB's bicubic upscaling of the same LR.
+        protocol: the rules that it was scored under.
+    """
+
+    set: str
+    image: str
+    index: int
+    hr: Tensor
+    pair: Pair
+    sr: Tensor
+    bicubic: Tensor
+    protocol: Protocol
+
+
+Look = Callable[[Scored], None]
 
 
 @dataclass(frozen=True)
@@ -105,8 +148,10 @@ def evaluate_set(
     scale: int,
     degradation: Degradation | None = None,
     seed: int = 0,
+    lpips: Lpips | None = None,
     save: Path | None = None,
     progress: Progress | None = None,
+    look: Look | None = None,
 ) -> dict[str, Any]:
     """Score a set under its own protocol or else the given one; bicubic is scored beside, on the same LR.
 
@@ -117,13 +162,16 @@ def evaluate_set(
         scale: the upscaling factor.
         degradation: makes LR from HR; None takes the set's LR, or MATLAB's bicubic where it has none.
         seed: what the degradation draws by, together with an image's number in the whole set.
+        lpips: the perceptual distance; None where it is not to be had.
         save: folder for the SR images, in a folder of the set's name.
         progress: told each image's name.
+        look: shown each image with what was made of it.
 
     Returns:
-        `psnr`, `ssim` (means over the images), `images`, `bicubic` {psnr, ssim} and `per_image`
-        {name: {psnr, ssim}}; where they apply `protocol` (other than the given), `excluded` (names of images left
-        out) and `whole` (how many images the set has in papers, other than those here and left out).
+        `psnr`, `ssim`, `lsd` and `lpips` (means over the images; the last only of images in colour that are large
+        enough for it, all of them), `images`, `bicubic` (its means) and `per_image` {name: the same for one}; where
+        they apply `protocol` (other than the given), `excluded` (names of images left out) and `whole` (how many
+        images the set has in papers, other than those here and left out).
 
     Raises:
         Refusal: an image cannot be used, or there is no LR of Y by a degradation.
@@ -132,38 +180,54 @@ def evaluate_set(
     if degradation is not None and rules.grey == "y":
         raise Refusal(f"protocol={rules.name} makes LR of Y by itself, which no degradation can; use rgb_to_y.")
     rules = replace(rules, degradation=degradation.name if degradation is not None else None)
-    channels = source.channels
-    if save is not None and channels not in (1, 3):
-        raise Refusal(f"save: expected images of 1 or 3 bands, which a PNG holds, got {channels}; leave save out.")
-    means, baseline = ScoreMean(), ScoreMean()
-    per_image: dict[str, dict[str, float]] = {}
-    depth = _depth(evaluation_set, channels=channels)
+    if save is not None and source.channels not in (1, 3):
+        raise Refusal(
+            f"save: expected images of 1 or 3 bands, which a PNG holds, got {source.channels}; leave save out."
+        )
+    depth = _depth(evaluation_set, channels=source.channels)
+    names = [path.stem for path in evaluation_set.hr]
+    scores, baseline = [], []
     for index, hr_file in enumerate(evaluation_set.hr):
         with _refused_by_name(hr_file):
-            hr = _read(hr_file, channels=channels, depth=depth)
+            hr = _read(hr_file, channels=source.channels, depth=depth)
             lr = None
-            if evaluation_set.lr and degradation is None:
-                lr = _read(evaluation_set.lr[index], channels=channels)
             if degradation is not None:
                 lr = degraded(hr, degradation=degradation, number=evaluation_set.number(index), seed=seed)
+            elif evaluation_set.lr:
+                lr = _read(evaluation_set.lr[index], channels=source.channels)
             pair = prepare(hr, lr, protocol=rules, scale=scale)
-            sr = source.make(pair, index)
-            result = score(sr, pair.hr, protocol=rules, scale=scale)
-            baseline.update(bicubic_score(pair, protocol=rules, scale=scale))
-        means.update(result)
-        per_image[hr_file.stem] = {"psnr": result.psnr, "ssim": result.ssim}
+            sr, bicubic = source.make(pair, index), imresize(pair.lr, scale)
+            scores.append(_measured(sr, pair.hr, protocol=rules, scale=scale, lpips=lpips))
+            baseline.append(_measured(bicubic, pair.hr, protocol=rules, scale=scale, lpips=lpips))
+        if look is not None:
+            look(Scored(evaluation_set.name, names[index], index, hr, pair, sr, bicubic, rules))
         if save is not None:
-            _save(sr, save / evaluation_set.name / f"{hr_file.stem}.png")
+            _save(sr, save / evaluation_set.name / f"{names[index]}.png")
         if progress is not None:
-            progress(f"{evaluation_set.name} {hr_file.stem}")
-    bicubic = baseline.compute()
+            progress(f"{evaluation_set.name} {names[index]}")
     return {
-        **_numbers(means.compute()),
-        "bicubic": {key: float(bicubic[key]) for key in ("psnr", "ssim")},
+        **_means(scores),
+        "images": len(scores),
+        "bicubic": _means(baseline),
         **({"protocol": rules.as_dict(scale)} if rules != protocol else {}),
         **_incomplete(evaluation_set),
-        "per_image": per_image,
+        "per_image": dict(zip(names, scores, strict=True)),
     }
+
+
+def _measured(sr: Tensor, hr: Tensor, *, protocol: Protocol, scale: int, lpips: Lpips | None) -> dict[str, float]:
+    """Return all scores of one image by their names."""
+    planes = compared(sr, hr, protocol=protocol, scale=scale)
+    found = {**score_planes(planes)._asdict(), "lsd": float(log_spectral_distance(*planes))}
+    # It compares colours.
+    if lpips is not None and hr.shape[1] == 3 and min(hr.shape[-2:]) >= SMALLEST_SIDE:
+        found["lpips"] = lpips(presented(sr, protocol=protocol), hr)
+    return found
+
+
+def _means(scores: list[dict[str, float]]) -> dict[str, float]:
+    """Return the mean of each score that all images have."""
+    return {name: fmean(each[name] for each in scores) for name in METRICS if all(name in each for each in scores)}
 
 
 def degraded(hr: Tensor, *, degradation: Degradation, number: int, seed: int) -> Tensor:
@@ -237,10 +301,6 @@ def _read(path: Path, *, channels: int, depth: int = 8) -> Tensor:
     bands = 1 if channels == 3 and header.mode in _GREY else channels
     dtype = np.dtype(np.uint16 if max(depth, header.bits) == 16 else np.uint8)
     return torch.from_numpy(read_image(path, channels=bands, dtype=dtype)).permute(2, 0, 1)[None]
-
-
-def _numbers(means: dict[str, Any]) -> dict[str, Any]:
-    return {"psnr": float(means["psnr"]), "ssim": float(means["ssim"]), "images": int(means["images"])}
 
 
 def _save(sr: Tensor, path: Path) -> None:

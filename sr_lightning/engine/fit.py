@@ -35,7 +35,7 @@ def fit(
     step: int,
     results: Results,
 ) -> None:
-    """Train until `trainer.max_steps`; however that ends, note in the results how far it came.
+    """Train until `trainer.max_steps`; with each `last.ckpt`, and however that ends, note how far it came.
 
     Args:
         config: the resolved configuration.
@@ -49,8 +49,20 @@ def fit(
         step: what `last.ckpt` stands at, to go on from there; 0 for a new run.
         results: `results.json`.
     """
+    batch_size = config["data"]["batch_size"]
+    module.step_pixels = batch_size * datamodule.hr_pixels
+    effort = Effort(
+        step=step, seconds=results.content["seconds"], step_samples=batch_size, step_pixels=module.step_pixels
+    )
+
+    def noted(reached: int) -> dict[str, Any]:
+        assert isinstance(checkpoints, Checkpoints)
+        return {**effort.until(reached), "best_step": checkpoints.best_step}
+
     checkpoints = build_callback(
-        config["callbacks"]["checkpoints"], name="checkpoints", available={"folder": run_dir / "checkpoints"}
+        config["callbacks"]["checkpoints"],
+        name="checkpoints",
+        available={"folder": run_dir / "checkpoints", "saved": lambda reached: results.update(**noted(reached))},
     )
     assert isinstance(checkpoints, Checkpoints)
     trainer = build_trainer(
@@ -62,8 +74,6 @@ def fit(
         logger=loggers,
         default_root_dir=run_dir,
     )
-    batch_size = config["data"]["batch_size"]
-    started = time.monotonic()
     try:
         with relaunched_with(run_dir), silenced():
             last = run_dir / "checkpoints" / "last.ckpt" if step else None
@@ -73,17 +83,41 @@ def fit(
         # processes would stay.
         trainer.fit_loop.teardown()
         end_workers(trainer)
-        seconds = time.monotonic() - started
-        # Where it failed early on, the module has not got its steps back yet.
-        reached = max(step, module.step)
-        # Written with the run's next status: another process may have put its failure there by now.
-        results.content.update(
-            steps=reached,
-            hr_pixels=round(reached * batch_size * datamodule.hr_pixels),
-            seconds=round(results.content["seconds"] + seconds, 3),
-            samples_per_second=round((reached - step) * batch_size / seconds, 3) if reached > step else None,
-            best_step=checkpoints.best_step,
-        )
+        # Written with the run's next status: another process may have put its failure there by now. Where it failed
+        # early on, the module has not got its steps back yet.
+        results.content.update(noted(max(step, module.step)))
+
+
+class Effort:
+    """What a run has cost up to a step; the clock of this part runs from here.
+
+    A run that was killed goes on from `last.ckpt` and from what was noted with it, so that the time of the lost steps
+    is not counted, nor any step twice.
+
+    Args:
+        step: what this part of the run begins at.
+        seconds: what earlier parts took.
+        step_samples: samples of one step.
+        step_pixels: their HR pixels.
+    """
+
+    def __init__(self, *, step: int, seconds: float, step_samples: int, step_pixels: float) -> None:
+        self.step = step
+        self.seconds = seconds
+        self.step_samples = step_samples
+        self.step_pixels = step_pixels
+        self._started = time.monotonic()
+
+    def until(self, step: int) -> dict[str, float | None]:
+        """Return the keys of `results.json` at a step just reached."""
+        elapsed = time.monotonic() - self._started
+        done = (step - self.step) * self.step_samples
+        return {
+            "steps": step,
+            "hr_pixels": round(step * self.step_pixels),
+            "seconds": round(self.seconds + elapsed, 3),
+            "samples_per_second": round(done / elapsed, 3) if done else None,
+        }
 
 
 def build_trainer(

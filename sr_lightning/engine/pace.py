@@ -69,7 +69,7 @@ def measure_pace(
         limit_val_batches=0,
     )
     with silenced():
-        trainer.fit(module, train_dataloaders=DataLoader(_Again(batch), batch_size=None))
+        trainer.fit(module, train_dataloaders=DataLoader(RepeatedBatch(batch), batch_size=None))
     return Pace(
         loader=loader * micro_batch,
         preparing=preparing * micro_batch,
@@ -81,17 +81,17 @@ def measure_pace(
 def _time(work: Callable[[], Any], *, device: torch.device) -> tuple[Any, float]:
     """Return what the work gave last, and how often a second it is done."""
     result = work()
-    _wait(device)
+    wait(device)
     started, done = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - started) < _SECONDS or not done:
         result = work()
-        _wait(device)
+        wait(device)
         done += 1
     return result, done / elapsed
 
 
-class _Again(IterableDataset[dict[str, Any]]):
-    """One batch, without end."""
+class RepeatedBatch(IterableDataset[dict[str, Any]]):
+    """One batch, without end; whoever replaces it gets the other from the next on."""
 
     def __init__(self, batch: dict[str, Any]) -> None:
         self.batch = batch
@@ -113,17 +113,18 @@ class _Stopwatch(Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         self._done += 1
         if self._done <= _WARM:
-            _wait(self.device)
+            wait(self.device)
             self._started = time.perf_counter()
             return
-        _wait(self.device)
+        wait(self.device)
         elapsed = time.perf_counter() - self._started
         self.rate = (self._done - _WARM) / elapsed
         if elapsed > _STEP_SECONDS:
             trainer.should_stop = True
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

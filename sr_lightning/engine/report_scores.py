@@ -15,8 +15,17 @@ from sr_lightning.degradations.base import Degradation
 from sr_lightning.degradations.bicubic import Bicubic
 from sr_lightning.engine.build import build_degradation, build_network, expand
 from sr_lightning.engine.checkpoint import load_network
-from sr_lightning.engine.evaluate import Source, check_channels, evaluate_set, image_source, network_source, rules_of
+from sr_lightning.engine.evaluate import (
+    METRICS,
+    Source,
+    check_channels,
+    evaluate_set,
+    image_source,
+    network_source,
+    rules_of,
+)
 from sr_lightning.engine.precision import resolve_device
+from sr_lightning.metrics.lpips import available_lpips
 from sr_lightning.metrics.protocol import Protocol, get_protocol
 from sr_lightning.refusal import Refusal
 from sr_lightning.report.files import write_json
@@ -119,6 +128,7 @@ def _score_sets(
     """Score each set, with a degradation on its LR and, as `standard`, on the set's own."""
     console = rich.get_console()
     metrics: dict[str, Any] = {}
+    lpips = available_lpips(device=resolve_device(config["device"]))
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         rounds = 1 if degradation is None else 2
         task = bar.add_task("scoring", total=rounds * sum(len(evaluation_set.hr) for evaluation_set in sets))
@@ -128,6 +138,7 @@ def _score_sets(
                 evaluation_set,
                 source=_source(config, subject, evaluation_set, protocol=protocol),
                 scale=subject.scale,
+                lpips=lpips,
                 progress=lambda name: bar.update(task, advance=1, description=name),
             )
             result = scores(
@@ -138,7 +149,7 @@ def _score_sets(
             )
             if degradation is not None:
                 standard = scores(protocol=replace(protocol, degradation=None))
-                result["standard"] = {key: standard[key] for key in ("psnr", "ssim", "bicubic")}
+                result["standard"] = {key: standard[key] for key in (*METRICS, "bicubic") if key in standard}
             metrics[evaluation_set.name] = result
     return metrics
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -36,12 +37,18 @@ from sr_lightning.engine.images import (
 from sr_lightning.engine.precision import resolve_precision
 from sr_lightning.engine.preflight import check_images
 from sr_lightning.engine.prepare import prepare_images
+from sr_lightning.engine.samples import Samples
 from sr_lightning.losses.perceptual import PerceptualLoss
+from sr_lightning.metrics.lpips import available_lpips
 from sr_lightning.metrics.protocol import get_protocol
 from sr_lightning.modules.base import SuperResolution
+from sr_lightning.networks.multiply_adds import multiply_adds
 from sr_lightning.refusal import Refusal
 from sr_lightning.report.files import write_atomically
+from sr_lightning.report.lock import held
+from sr_lightning.report.progress import read_progress, write_progress
 from sr_lightning.report.results import Results, git_state, versions
+from sr_lightning.sweeps.cells import config_hash
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +92,20 @@ class Run:
         self.protocol = get_protocol(config["protocol"])
         names = config["names"]
         self.title = f"{names['model']} x{self.scale} {names['data']} {names['loss']}"
+        # The configuration of a run from before there were samples has no such key.
+        self.samples = config.get("samples") or {"per_set": 0, "side": 0}
         self.loggers: list[Logger] = []
 
     def execute(self) -> dict[str, Any]:
-        """Do all of it; whatever happens, `results.json` tells."""
+        """Do all of it; whatever happens, `results.json` tells.
+
+        Raises:
+            Refusal: it cannot be started: for one, another process works in its folder.
+        """
+        with held(self.run_dir) if self.rank == 0 else nullcontext():
+            return self._execute()
+
+    def _execute(self) -> dict[str, Any]:
         path = self.run_dir / "results.json"
         if self.rank == 0 and not self.config["resume"] and path.exists():
             raise Refusal(
@@ -127,7 +144,10 @@ class Run:
             "exit_code": None,
             **{key: config["names"][key] for key in ("model", "module", "loss", "data", "experiment")},
             "scale": self.scale,
+            "config_hash": config_hash(config),
             "parameters": None,
+            "multiply_adds": None,
+            "max_steps": config["trainer"]["max_steps"],
             "steps": 0,
             "hr_pixels": 0,
             "seconds": 0.0,
@@ -136,6 +156,7 @@ class Run:
             "git": git_state(Path.cwd()),
             "versions": versions(),
             "device": None,
+            "threads": None,
             "precision": None,
             "ema": (config["callbacks"].get("ema") or {}).get("decay"),
             "warm_start": None,
@@ -184,13 +205,19 @@ class Run:
             self.results.update(overlap=checked.overlaps, images=checked.images)
         self.results.update(
             parameters=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
+            multiply_adds=multiply_adds(network),
             device=device_name(accelerator),
+            # By which sweeps know the runs that tell how long another takes.
+            threads=torch.get_num_threads(),
             precision=precision,
             features=features,
         )
         step = load_network(self.last).step if config["resume"] and self.last.is_file() else 0
         if step < config["trainer"]["max_steps"]:
             self._fit(module, datamodule, accelerator=accelerator, step=step)
+        else:
+            # What the earlier part was killed before it could tell.
+            self.loggers = self._build_loggers(step)
         if self.rank == 0:
             self._evaluate([*sets, validation_set(datamodule)], torch.device(accelerator))
 
@@ -210,12 +237,8 @@ class Run:
             announce.random_features(self.results.content["features"])
             bicubic = bicubic_means(validation_pairs(datamodule), protocol=self.protocol, scale=self.scale)
         log.info("%s: %s", self.title, module.description)
-        available = {
-            "folder": self.run_dir / "panels", "path": self.run_dir / "metrics.csv", "run_dir": self.run_dir,
-            "bicubic": bicubic, "resume_step": step, "config": config, "name": self.title,
-            "tags": [f"{key}:{config['names'][key]}" for key in ("model", "loss", "data")] + [f"scale:{self.scale}"],
-        }  # fmt: skip
-        self.loggers = [build_logger(node, name=name, available=available) for name, node in config["logger"].items()]
+        self.loggers = self._build_loggers(step)
+        available = {"folder": self.run_dir / "panels", "run_dir": self.run_dir, "bicubic": bicubic}
         fit(
             config,
             module=module,
@@ -229,17 +252,29 @@ class Run:
             results=self.results,
         )
 
+    def _build_loggers(self, step: int) -> list[Logger]:
+        names = self.config["names"]
+        available = {
+            "path": self.run_dir / "metrics.csv", "run_dir": self.run_dir, "resume_step": step, "config": self.config,
+            "degradation": self.results.content["degradation"], "name": self.title,
+            "tags": [f"{key}:{names[key]}" for key in ("model", "loss", "data")] + [f"scale:{self.scale}"],
+        }  # fmt: skip
+        return [build_logger(node, name=name, available=available) for name, node in self.config["logger"].items()]
+
     def _evaluate(self, sets: list[EvaluationSet], device: torch.device) -> None:
         """Score the best weights on every set, the last being the validation set, and say where things lie.
 
         Benchmarks are scored on their own LR images; those of the data set on what the run's degradation makes.
         """
+        self._tell_that_it_scores()
         best = self.run_dir / "checkpoints" / "best.ckpt"
         path = best if best.is_file() else self.last
         loaded = load_network(path)
         source = network_source(loaded.network, device=device)
         own = own_degradation(self.config)
         protocol = replace(self.protocol, ema=loaded.ema)
+        lpips = available_lpips(device=device)
+        samples = Samples(**self.samples, scale=self.scale)
         scores = {
             chosen.name: evaluate_set(
                 chosen,
@@ -248,9 +283,13 @@ class Run:
                 scale=self.scale,
                 degradation=own if chosen.name in OWN_SETS and chosen.lr is None else None,
                 seed=self.config["seed"],
+                lpips=lpips,
+                # Of the images that chose the weights only where there are no others.
+                look=samples.keep if chosen is sets[0] or chosen is not sets[-1] else None,
             )
             for chosen in sets
         }
+        samples.write(self.run_dir)
         validation = scores.pop("validation")
         self.results.update(metrics=scores, validation=validation, protocol=protocol.as_dict(self.scale))
         announce.results(
@@ -259,6 +298,16 @@ class Run:
             trained_on=None if own is None else own.name,
             checkpoint=path,
             run_dir=self.run_dir,
+        )
+
+    def _tell_that_it_scores(self) -> None:
+        trained = read_progress(self.run_dir)
+        write_progress(
+            self.run_dir,
+            state="scoring",
+            step=self.results.content["steps"],
+            max_steps=self.config["trainer"]["max_steps"],
+            psnr=None if trained is None else trained.psnr,
         )
 
     def _end(self, status: str, exit_code: int, error: str | None = None) -> None:

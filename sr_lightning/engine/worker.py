@@ -6,6 +6,7 @@ a relative path perhaps another folder. Here they get the run's folder alone: it
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,8 @@ def main() -> None:
 
     from sr_lightning.engine.train import train
 
+    # SLURM may send every process of a job what tells the first of the time limit; the first tells the others.
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     run_dir = Path(sys.argv[1])
     config = OmegaConf.load(run_dir / "config.yaml")
     assert isinstance(config, DictConfig)

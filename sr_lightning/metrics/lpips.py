@@ -22,17 +22,21 @@ class Lpips:
 
     It never downloads: a validation step is no moment to wait for a network.
 
+    Args:
+        device: Where it is computed; None for where the images are.
+
     Raises:
         FileNotFoundError: The backbone is not in torch hub's cache; says which file belongs where.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, device: torch.device | None = None) -> None:
         if lpips_backbone_path() is None:
             path = _expected_path()
             raise FileNotFoundError(
                 f"LPIPS needs AlexNet's weights: put {path.name} into {path.parent}"
                 f" (https://download.pytorch.org/models/{path.name})."
             )
+        self._device = device
         self._metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
 
     def __call__(self, sr: Tensor, hr: Tensor) -> float:
@@ -46,10 +50,18 @@ class Lpips:
                 f"LPIPS compares RGB images of one shape with sides of at least {SMALLEST_SIDE} pixels,"
                 f" got sr {tuple(sr.shape)} and hr {tuple(hr.shape)}."
             )
-        metric = self._metric.to(sr.device)
-        distance: Tensor = metric(sr.float().clamp(0.0, 1.0), hr.float())
+        device = self._device or sr.device
+        metric = self._metric.to(device)
+        # PyTorch's default for convolutions on a GPU, TF32, has the ten bits of float16.
+        with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            distance: Tensor = metric(sr.to(device, torch.float32).clamp(0.0, 1.0), hr.to(device, torch.float32))
         metric.reset()
         return distance.item()
+
+
+def available_lpips(*, device: torch.device | None = None) -> Lpips | None:
+    """LPIPS where its backbone is on this machine, else None."""
+    return None if lpips_backbone_path() is None else Lpips(device=device)
 
 
 def _expected_path() -> Path:

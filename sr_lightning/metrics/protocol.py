@@ -97,6 +97,13 @@ class Pair(NamedTuple):
     hr: Tensor
 
 
+class Planes(NamedTuple):
+    """SR and HR as a protocol compares them, of one shape."""
+
+    sr: Tensor
+    hr: Tensor
+
+
 class Score(NamedTuple):
     """PSNR in dB and SSIM of one image."""
 
@@ -194,6 +201,26 @@ def score(sr: Tensor, hr: Tensor, *, protocol: Protocol, scale: int) -> Score:
         ValueError: The shapes differ, there is more than one image, the channels are not the protocol's, or too
             little is left inside the border.
     """
+    return score_planes(compared(sr, hr, protocol=protocol, scale=scale))
+
+
+def score_planes(planes: Planes) -> Score:
+    """`score` of what `compared` returns."""
+    return Score(psnr(*planes).item(), ssim(*planes).item())
+
+
+def presented(sr: Tensor, *, protocol: Protocol) -> Tensor:
+    """SR as a person would be shown it under a protocol: clamped to [0, 1], and rounded where a file would be."""
+    return round_to_uint8_grid(sr) if protocol.rounding == "uint8" else sr.clamp(0.0, 1.0)
+
+
+def compared(sr: Tensor, hr: Tensor, *, protocol: Protocol, scale: int) -> Planes:
+    """What a protocol looks at of one SR image and its HR; arguments and errors as those of `score`.
+
+    Returns:
+        Both as ``(1, C, h, w)`` float64 in [0, 1]: Y or all channels, rounded where the protocol says so, without
+        the border.
+    """
     # `prepare` makes RGB of grey: a single channel here would be a mistake.
     any_number = protocol.color == "rgb" and hr.shape[-3] > 1
     expected = (1, hr.shape[-3] if any_number else protocol.channels, *hr.shape[-2:])
@@ -211,8 +238,7 @@ def score(sr: Tensor, hr: Tensor, *, protocol: Protocol, scale: int) -> Score:
     # After the luma: without rounding, the Y of a Y network must be clipped, not the RGB it was put into.
     sr = sr.clamp(0.0, 1.0)
     border = protocol.border_pixels(scale)
-    sr, hr = shave(sr, border), shave(hr, border)
-    return Score(psnr(sr, hr).item(), ssim(sr, hr).item())
+    return Planes(shave(sr, border), shave(hr, border))
 
 
 def _luma(image: Tensor) -> Tensor:

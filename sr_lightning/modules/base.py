@@ -12,7 +12,7 @@ from sr_lightning.functional.color import rgb_to_y
 from sr_lightning.losses.weighted_sum import WeightedSum
 from sr_lightning.metrics.lpips import Lpips
 from sr_lightning.metrics.mean import ScoreMean
-from sr_lightning.metrics.protocol import Protocol, prepare, score
+from sr_lightning.metrics.protocol import Protocol, prepare, presented, score
 from sr_lightning.modules.schedules import Schedule
 from sr_lightning.networks.luma import Network, forward_rgb
 
@@ -76,6 +76,8 @@ class SuperResolution(LightningModule):
         self.accumulate = accumulate
         self.scores = ScoreMean()
         self.last_loss: Tensor | None = None
+        # HR pixels that one step sees on average, over all devices: whoever knows the images sets it before training.
+        self.step_pixels: float | None = None
         self._observed: dict[str, list[Tensor]] = {}
         # In tuples, so that they are no submodules: no `_orig_mod.` keys, no metric's backbone in a checkpoint.
         self._train_forward: tuple[Callable[..., Tensor]] = (
@@ -141,7 +143,7 @@ class SuperResolution(LightningModule):
             self.scores.update(score(sr, pair.hr, protocol=self.protocol, scale=self.scale))
             lpips = self._lpips[0]
             if lpips is not None:
-                distance = lpips(sr.clamp(0, 1), pair.hr.float())
+                distance = lpips(presented(sr, protocol=self.protocol), pair.hr.float())
                 self.log("val/lpips", distance, batch_size=1, sync_dist=True, logger=False)
         return {"lr": lr, "sr": sr.float(), "hr": pair.hr.float()}
 
@@ -168,25 +170,54 @@ class SuperResolution(LightningModule):
         for name, value in values.items():
             self._observed.setdefault(name, []).append(value.detach())
 
-    def record_observed(self, *, rate: float, step: int) -> None:
-        """Every `log_every_steps` steps, record what the micro-batches of a step gave: means over them and all ranks.
+    def observe_gradient(self, network: nn.Module, *, name: str, step: int) -> None:
+        """At a logged step, keep the norm of a network's gradient, gathered and unscaled, not clipped yet.
+
+        Under fp16 an overflow makes it infinite or no number; that step is then left out by the loss scale.
+        """
+        if self.is_logged(step):
+            gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+            self.observe({name: torch.nn.utils.get_total_norm(gradients)})
+
+    def is_logged(self, step: int) -> bool:
+        """Whether the training metrics of a step are recorded."""
+        return step % self.log_every_steps == 0
+
+    def record_observed(self, *, rate: float, step: int, weights: Mapping[str, float]) -> None:
+        """At a logged step, record what its micro-batches gave: means over them and all ranks.
 
         Nothing else here asks a tensor for its value, which would make the program wait for the device.
+
+        Args:
+            rate: the learning rate.
+            step: the generator's step.
+            weights: by which the terms went into the loss.
         """
         observed, self._observed = self._observed, {}
         self.last_loss = observed["loss"][-1]
-        if step % self.log_every_steps:
+        if not self.is_logged(step):
             return
         means = torch.stack([torch.stack(values).float().mean() for values in observed.values()])
         means = self.trainer.strategy.reduce(means, reduce_op="mean")
-        metrics = {f"train/{name}": value for name, value in zip(observed, means.tolist(), strict=True)}
-        self.record(metrics | {"train/learning_rate": rate}, step=step)
+        values = dict(zip(observed, means.tolist(), strict=True))
+        metrics = {f"train/{name}": value for name, value in values.items()}
+        parts = {f"train/share/{name}": share for name, share in shares(values, weights).items()}
+        self.record(metrics | parts | {"train/learning_rate": rate}, step=step)
 
     def record(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Hand metrics to every logger at a step of the generator; Lightning itself would count batches."""
         if self.trainer.is_global_zero:
+            # In every row, so that anything can be drawn against it.
+            seen = {} if self.step_pixels is None else {"train/hr_pixels": step * self.step_pixels}
             for logger in self.loggers:
-                logger.log_metrics(dict(metrics), step=step)
+                logger.log_metrics({**metrics, **seen}, step=step)
+
+
+def shares(values: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, float]:
+    """Return each weighted term's part, 0..1, of the sum of their absolute values; nothing where that is 0."""
+    parts = {name: abs(weight * values[name]) for name, weight in weights.items() if name in values}
+    total = sum(parts.values())
+    return {name: part / total for name, part in parts.items()} if total else {}
 
 
 def channels_last(network: nn.Module) -> nn.Module:

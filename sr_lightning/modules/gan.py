@@ -68,6 +68,8 @@ class GANModule(SuperResolution):
         self.adversarial_start = adversarial_start
         self.adversarial_ramp = adversarial_ramp
         self._micro_batches = 0
+        # By which the terms of the last micro-batch went into the generator's loss.
+        self._term_weights: dict[str, float] = {}
 
     @property
     def pretraining(self) -> bool:
@@ -107,11 +109,12 @@ class GANModule(SuperResolution):
             self.generator_step(sr, hr, update=update)
             self.discriminator_step(sr.detach(), real, update=update)
         if update:
-            self.record_observed(rate=rate, step=self.step)
+            self.record_observed(rate=rate, step=self.step, weights=self._term_weights)
 
     def pretrain_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
         """Add the gradient of the first phase's loss to the generator; with `update`, step its optimiser."""
         total, terms = self.pretrain_loss(sr, hr)
+        self._term_weights = self.pretrain_loss.weights
         self.observe({**terms, "loss": total})
         self.manual_backward(total / self.accumulate)
         if update:
@@ -121,10 +124,11 @@ class GANModule(SuperResolution):
         """Add the gradient of content plus adversarial loss to the generator alone; with `update`, step it."""
         total, terms = self.loss(sr, hr)
         factor = self.adversarial_factor()
+        self._term_weights = {**self.loss.weights, "adversarial": self.adversarial_weight * factor}
         if factor:
             with frozen(self.discriminator):
                 term = self.adversarial.generator(self.discriminator(sr))
-            total = total + self.adversarial_weight * factor * term
+            total = total + self._term_weights["adversarial"] * term
             self.observe({"adversarial": term})
         self.observe({**terms, "loss": total})
         self.manual_backward(total / self.accumulate)
@@ -143,6 +147,7 @@ class GANModule(SuperResolution):
         # count the generator's alone (max_steps, schedules, logs and checkpoints follow it).
         optimizer = self.optimizers(use_pl_optimizer=False)[2]  # type: ignore[index]
         schedulers: Any = self.lr_schedulers()
+        self.observe_gradient(self.discriminator, name="discriminator_gradient_norm", step=self.step)
         self._clip(self.discriminator)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -172,6 +177,7 @@ class GANModule(SuperResolution):
     def _step_generator(self, *, phase: int) -> None:
         optimizer = self.optimizers()[phase]  # type: ignore[index]
         schedulers: Any = self.lr_schedulers()
+        self.observe_gradient(self.network, name="gradient_norm", step=self.step + 1)
         self._clip(self.network)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -18,11 +18,14 @@ class PixelModule(SuperResolution):
         lr, hr = self.own_channels(batch["lr"]), self.own_channels(batch["hr"])
         total, terms = self.loss(self.train_forward(lr, scale=batch.get("scale")), hr)
         self.observe({**terms, "loss": total})
-        if (batch_idx + 1) % self.accumulate == 0:
-            # The optimiser steps after this.
-            self.record_observed(rate=self.trainer.optimizers[0].param_groups[0]["lr"], step=self.step + 1)
         loss: Tensor = total
         return loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Record the step that comes next: its gradient is gathered, under fp16 unscaled, and not clipped yet."""
+        step = self.step + 1
+        self.observe_gradient(self.network, name="gradient_norm", step=step)
+        self.record_observed(rate=optimizer.param_groups[0]["lr"], step=step, weights=self.loss.weights)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule, stepped once an optimiser step."""

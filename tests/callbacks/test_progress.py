@@ -64,3 +64,52 @@ def test_an_error_ends_the_bar(run_tiny: Run, tmp_path: Path, monkeypatch: pytes
     console = Console(file=StringIO(), width=120, force_terminal=True, color_system=None)
     printed = run_on(console, monkeypatch, lambda: run_tiny("edsr_baseline", tmp_path / "run"))
     assert printed.index("\x1b[?25h") < printed.index("RuntimeError: no memory")
+
+
+def test_whoever_watches_from_outside_sees_each_validation(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = watched(monkeypatch)
+    run_tiny("srgan", tmp_path / "run", "trainer.max_steps=5", "module.accumulate=2")
+    first, *validated, scoring = seen
+    assert (first["state"], first["step"], first["max_steps"], first["psnr"]) == ("training", 0, 5, None)
+    assert first["steps_per_second"] is None
+    assert [each["step"] for each in validated] == [2, 4, 5]
+    assert all(each["psnr"] > 5 and each["steps_per_second"] > 0 for each in validated)
+    assert (scoring["state"], scoring["step"], scoring["psnr"]) == ("scoring", 5, validated[-1]["psnr"])
+
+
+def test_between_validations_progress_is_written_once_a_second(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = watched(monkeypatch)
+    clock = iter(0.4 * tick for tick in range(1000))
+    monkeypatch.setattr("sr_lightning.callbacks.progress.time.monotonic", lambda: next(clock))
+    run_tiny("edsr_baseline", tmp_path / "run", "trainer.max_steps=9", "trainer.val_every_steps=9")
+    steps = [each["step"] for each in seen if each["state"] == "training"]
+    # Not after each of the nine steps: the clock goes on by 0.4 s when it is asked.
+    assert steps[0] == 0
+    assert steps[-1] == 9
+    assert 2 < len(set(steps)) < 8
+
+
+def test_a_resumed_run_goes_on_from_its_step(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_tiny("edsr_baseline", tmp_path / "run", "trainer.max_steps=2")
+    seen = watched(monkeypatch)
+    run_tiny("edsr_baseline", tmp_path / "run", "trainer.max_steps=4", f"resume={tmp_path / 'run'}")
+    assert [each["step"] for each in seen] == [2, 4, 4]
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Collect what is written as the progress of runs."""
+    from sr_lightning.report.progress import write_progress
+
+    seen: list[dict[str, Any]] = []
+
+    def write(run_dir: Path, **values: Any) -> None:
+        seen.append({"steps_per_second": None, **values})
+        write_progress(run_dir, **values)
+
+    for room in ("callbacks.progress", "engine.train"):
+        monkeypatch.setattr(f"sr_lightning.{room}.write_progress", write)
+    return seen

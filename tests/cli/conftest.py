@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_lightning.cli import app
+from sr_lightning.cli import app, start_sweep
 from sr_lightning.cli.compose import Composed, Composer
+from sr_lightning.cli.search import Search
+from sr_lightning.cli.sweep import Sweep
 
 
 @dataclass
@@ -40,6 +42,14 @@ def quick_composer(name: str, *, config_dirs: list[Path], base_dir: Path | None)
     return Composer(name, config_dirs=config_dirs, base_dir=base_dir) if own else project_composer(name)
 
 
+def cells_of(sweep: Sweep) -> list[Composed]:
+    return [cell.composed for cell, _ in sweep.cells]
+
+
+def corners_of(search: Search, whole: Composed) -> list[Composed]:
+    return [corner.composed for corner in search.corners]
+
+
 @pytest.fixture
 def command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -62,6 +72,9 @@ def command(
             patch.setattr(app, "compose_checked", remember)
             patch.setattr(app, "Composer", quick_composer)
             patch.setattr(app, "_hand_over", lambda *given: handed_over.append(given))
+            for name_of_it, runs_of in (("show_cells", cells_of), ("show_search", corners_of)):
+                patch.setattr(start_sweep, name_of_it, lambda *given, of=runs_of: checked.extend(of(*given)))
+            patch.setattr(start_sweep, "write_list", lambda sweep: None)
             code = 0
             try:
                 import_module(f"sr_lightning.cli.{name}").main()

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from sr_lightning.cli import app
-from sr_lightning.cli.app import quote_path, quoted
-from sr_lightning.cli.compose import parse_overrides
+from sr_lightning.cli.app import quote_path
+from sr_lightning.cli.compose import parse_overrides, quoted
 
 
 def test_help_of_train_names_groups_choices_and_five_commands(command):
@@ -43,8 +43,33 @@ def test_help_of_the_others(command, name):
     assert "--multirun" not in out
 
 
+def test_help_of_train_tells_of_sweeps(command):
+    lines = command("train", "--help").out.splitlines()
+    assert any(line.split() == ["hydra/launcher", "pool,", "ray,", "submitit_slurm"] for line in lines)
+    assert any(line.split()[:2] == ["hparams_search", "learning_rate,"] for line in lines)
+    assert any(line.startswith("  sweep.skip_impossible=false   Leave out cells") for line in lines)
+
+
 def test_sweeps_are_for_training(command):
     assert command("evaluate", "-m", "model=bicubic").error == "evaluate runs once: -m is for train."
+
+
+@pytest.mark.parametrize("flag", [("--cfg", "job"), ("--info", "all"), ("--hydra-help",)])
+def test_a_sweep_is_not_shown(refusal, flag):
+    assert refusal("-m", *flag, "scale=2,3").startswith("-m runs; ")
+
+
+def test_ctrl_c_before_the_start_ends_in_good_order(command, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "start_sweep", interrupted)
+    monkeypatch.setattr("sys.argv", ["train.py", "-m", "scale=2,3"])
+    from sr_lightning.cli.train import main
+
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sr_lightning.cli import compare
 from sr_lightning.cli.check import CHOICES
+from sr_lightning.sweeps.manifest import ListedCell, write_manifest
 
 
 @pytest.fixture
@@ -48,6 +50,22 @@ def test_a_page(monkeypatch, capsys, tmp_path, runs):
     assert run(monkeypatch, "runs", "title=again") == 0
     assert "page     page.html (replaced)" in capsys.readouterr().out
     assert "Mine, all of it" not in (tmp_path / "page.html").read_text()
+
+
+def test_the_cells_of_one_sweep_by_its_list(monkeypatch, capsys, tmp_path, runs):
+    """Of the runs in the folder only those that the list names, and of those the ones that have begun."""
+    monkeypatch.chdir(tmp_path)
+    names = sorted(path.parent.name for path in runs.glob("*/results.json"))
+    cells = [ListedCell(runs / name, []) for name in (*names[:2], "not_begun")]
+    write_manifest(runs / "model+loss_1a2b3c.json", command=["train.py"], created="2026-01-31T12:00:00", cells=cells)
+    assert run(monkeypatch, "runs/model+loss_1a2b3c.json", "format=csv", "output=scores.csv") == 0
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        assert {Path(row["folder"]).name for row in csv.DictReader(file)} == set(names[:2])
+    assert run(monkeypatch, "runs/model+loss_1a2b3c.json") == 0
+    assert "<title>model+loss_1a2b3c" in (tmp_path / "page.html").read_text()
+    (runs / "other.json").write_text("{}")
+    assert run(monkeypatch, "runs/other.json") == 1
+    assert "expected the list of a sweep's cells" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
 """Continuing a run, and the real command line from a folder that is not ours."""
 
+import copy
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.cli.compose import Composer
-from sr_lightning.cli.train import make_absolute
+from sr_lightning.cli.resolve import make_absolute
+from sr_lightning.cli.train import run_cell
 from sr_lightning.engine.build import build_module, build_network
 from sr_lightning.modules.gan import GANModule
 
@@ -138,12 +141,13 @@ def test_a_users_own_gan_is_a_gan(command, refusal, tmp_path):
 def test_paths_in_the_configuration_of_a_run_are_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     overrides = ["model=srgan", "data.root=sets", "loss.perceptual.weights=vgg.pth", "paths.cache=cache"]
-    cfg = OmegaConf.create(Composer("train").compose(overrides).tree)
-    make_absolute(cfg)
-    assert (cfg.data.root, cfg.loss.perceptual.weights) == (str(tmp_path / "sets"), str(tmp_path / "vgg.pth"))
-    cfg.loss.perceptual.weights = "auto"
-    make_absolute(cfg)
-    assert cfg.loss.perceptual.weights == "auto"
+    tree = copy.deepcopy(Composer("train").compose(overrides).tree)
+    make_absolute(tree)
+    assert (tree["data"]["root"], tree["paths"]["cache"]) == (str(tmp_path / "sets"), str(tmp_path / "cache"))
+    assert tree["loss"]["perceptual"]["weights"] == str(tmp_path / "vgg.pth")
+    tree["loss"]["perceptual"]["weights"] = "auto"
+    make_absolute(tree)
+    assert tree["loss"]["perceptual"]["weights"] == "auto"
 
 
 def test_a_users_own_network_from_a_foreign_folder(tmp_path):
@@ -169,3 +173,57 @@ def test_a_users_own_network_from_a_foreign_folder(tmp_path):
     assert config.data.root == str(tmp_path / "none")
     content = torch.load(tmp_path / "the run" / "checkpoints" / "best.ckpt", weights_only=True)
     assert content["sr_lightning"]["model"]["_target_"] == "mypkg.Net"
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, Path]]:
+    """What `run_cell` has trained: the run that it goes on with, and the folder."""
+    from sr_lightning.engine import train as engine
+
+    calls = []
+
+    def train(cfg: DictConfig, folder: Path) -> dict:
+        calls.append((cfg.get("resume"), folder))
+        return {"status": "finished", "exit_code": 0, "error": None, "validation": {"psnr": 30.0}}
+
+    monkeypatch.setattr(engine, "train", train)
+    return calls
+
+
+def cell() -> DictConfig:
+    return OmegaConf.create({"resume": None, "sweep": {"objectives": ["validation.psnr"]}})
+
+
+def write_results(folder: Path, **content: object) -> None:
+    (folder / "results.json").write_text(json.dumps({"exit_code": 0, "error": None, **content}))
+
+
+def test_a_new_cell_is_trained(trained, tmp_path: Path):
+    assert run_cell(cell(), tmp_path) == 30.0
+    assert trained == [(None, tmp_path)]
+
+
+def test_a_finished_cell_is_left_alone(trained, tmp_path: Path):
+    write_results(tmp_path, status="finished", validation={"psnr": 31.0})
+    assert run_cell(cell(), tmp_path) == 31.0
+    assert not trained
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "interrupted"])
+def test_an_unfinished_cell_goes_on(trained, tmp_path: Path, status: str):
+    write_results(tmp_path, status=status)
+    assert run_cell(cell(), tmp_path) == 30.0
+    assert trained == [(str(tmp_path), tmp_path)]
+
+
+def test_a_failed_cell_is_an_error_and_an_interrupted_one_ends_the_sweep(tmp_path: Path, monkeypatch):
+    from sr_lightning.engine import train as engine
+
+    ended = {"status": "failed", "exit_code": 1, "error": "no memory"}
+    monkeypatch.setattr(engine, "train", lambda cfg, folder: ended)
+    with pytest.raises(RuntimeError, match="failed: no memory"):
+        run_cell(cell(), tmp_path)
+    ended.update(status="interrupted", exit_code=143)
+    with pytest.raises(SystemExit) as left:
+        run_cell(cell(), tmp_path)
+    assert left.value.code == 143

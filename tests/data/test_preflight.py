@@ -16,11 +16,11 @@ from sr_lightning.data.preflight import (
     Preflight,
     Row,
     Speed,
-    duration,
     gather_facts,
     preflight,
 )
 from sr_lightning.data.sets import Count
+from sr_lightning.report.duration import duration
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 GIB = 2**30
@@ -254,14 +254,6 @@ def test_a_slow_degradation_is_not_the_loaders_fault(facts: Facts, num_workers: 
     )
     assert rows["flips and degradation"].value.endswith("takes 50.0% of the device's time")
     assert ("num_workers" in rows["loader"].advice) == (num_workers == 0)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (59, "59 s"), (60, "1 min"), (3590, "1 h 0 min"), (172_000, "47 h 47 min"), (180_000, "2 d 2 h")],
-)
-def test_duration(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_no_rows_no_problems() -> None:

@@ -28,6 +28,7 @@ from sr_lightning.functional.draws import Draws
 from sr_lightning.functional.quantize import to_8_bits
 from sr_lightning.functional.resize import downscale_uint8
 from sr_lightning.metrics.protocol import PROTOCOLS, prepare
+from sr_lightning.metrics.spectrum import log_spectral_distance
 from sr_lightning.networks.bicubic import Bicubic
 from sr_lightning.networks.espcn import ESPCN
 from sr_lightning.refusal import Refusal
@@ -131,7 +132,72 @@ def test_bicubic_of_tensors_is_that_of_files(evaluation_set):
         return torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)[None]
 
     pairs = [(planes(lr), planes(hr)) for lr, hr in zip(found.lr, found.hr, strict=True)]
-    assert bicubic_means(pairs, protocol=rules, scale=2) == pytest.approx(scores["bicubic"])
+    means = bicubic_means(pairs, protocol=rules, scale=2)
+    assert means == pytest.approx({key: scores["bicubic"][key] for key in ("psnr", "ssim")})
+
+
+@pytest.mark.parametrize("protocol", ["rgb_to_y", "y_chain", "y_float", "rgb"])
+def test_the_log_spectral_distance_is_of_what_the_protocol_compares(evaluation_set, protocol):
+    found, rules = evaluation_set(lr=None), PROTOCOLS[protocol]
+    scores = evaluate_set(found, source=Source(lambda pair, index: pair.hr**1.2), protocol=rules, scale=2)
+    expected = {}
+    for path in found.hr:
+        image = torch.from_numpy(np.array(Image.open(path)).reshape(*Image.open(path).size[::-1], -1))
+        hr = prepare(image.permute(2, 0, 1)[None], None, protocol=rules, scale=2).hr.double()
+        sr = hr**1.2
+        if rules.rounding == "uint8":
+            sr = (sr * 255).round() / 255
+        if protocol in ("rgb_to_y", "y_float"):
+            weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64)
+            sr, hr = (((each * weights.reshape(1, 3, 1, 1)).sum(1, keepdim=True) + 16) / 255 for each in (sr, hr))
+        expected[path.stem] = log_spectral_distance(sr[..., 2:-2, 2:-2], hr[..., 2:-2, 2:-2]).item()
+    assert {name: each["lsd"] for name, each in scores["per_image"].items()} == pytest.approx(expected, rel=1e-4)
+    assert scores["lsd"] == pytest.approx(sum(expected.values()) / 2, rel=1e-4)
+
+
+def test_bicubic_lacks_detail(shared):
+    """It is the farther from HR's spectrum the larger the scale."""
+    rules = PROTOCOLS["rgb_to_y"]
+    distances = []
+    for scale in (2, 4):
+        [found] = find_sets(shared / "data" / "benchmarks", scale=scale, names="set5")
+        scores = evaluate_set(found, source=bicubic(scale, rules), protocol=rules, scale=scale)
+        assert scores["lsd"] == pytest.approx(scores["bicubic"]["lsd"], abs=0.01)
+        distances.append(scores["lsd"])
+    assert 5 < distances[0] < distances[1] < 30
+
+
+def red(sr, hr):
+    """Stands in for LPIPS: how far the red of two pictures is apart."""
+    assert sr.shape == hr.shape
+    assert sr.dtype == hr.dtype == torch.float32
+    return float((sr[:, 0] - hr[:, 0]).abs().mean())
+
+
+def test_lpips_of_all_images_where_it_is_there(evaluation_set):
+    found, rules = evaluation_set(), PROTOCOLS["rgb_to_y"]
+    arguments = {"source": Source(lambda pair, index: pair.hr + 0.11), "protocol": rules, "scale": 2}
+    scores = evaluate_set(found, lpips=red, **arguments)
+    values = [each["lpips"] for each in scores["per_image"].values()]
+    assert scores["lpips"] == pytest.approx(sum(values) / 2)
+    # What a file holds is compared: nothing above 1, and on its 256 levels.
+    hr = torch.from_numpy(np.array(Image.open(found.hr[0])))[:40, :46, 0] / 255
+    rounded = ((hr + 0.11).clamp(0, 1) * 255).round() / 255
+    assert values[0] == pytest.approx(float((rounded - hr).abs().mean()), abs=1e-6)
+    assert scores["bicubic"]["lpips"] > 0
+    assert "lpips" not in evaluate_set(found, **arguments)
+    # Luma has no colours to compare.
+    luma = {**arguments, "protocol": PROTOCOLS["y_chain"]}
+    assert "lpips" not in evaluate_set(found, lpips=red, **luma)
+
+
+def test_a_set_with_an_image_too_small_for_lpips_has_no_mean_of_it(evaluation_set):
+    found, rules = evaluation_set(lr=None), PROTOCOLS["rgb"]
+    Image.open(found.hr[1]).crop((0, 0, 30, 40)).save(found.hr[1])
+    scores = evaluate_set(found, source=bicubic(2, rules), protocol=rules, scale=2, lpips=red)
+    assert "lpips" not in scores
+    assert "lpips" not in scores["bicubic"]
+    assert ["lpips" in each for each in scores["per_image"].values()] == [True, False]
 
 
 @pytest.mark.parametrize(

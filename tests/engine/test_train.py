@@ -9,22 +9,34 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
+from omegaconf import OmegaConf
 from PIL import Image
 
 from sr_lightning.cli.compose import Composer
+from sr_lightning.engine.train import train
 from sr_lightning.refusal import Refusal
+from sr_lightning.report.progress import read_progress
+from sr_lightning.report.results import Results
+from sr_lightning.report.samples import read_samples
+from sr_lightning.sweeps.cells import config_hash
 
 Run = Callable[..., dict[str, Any]]
 
 FIELDS = {
     "status", "error", "exit_code", "model", "scale", "data", "loss", "parameters", "steps", "hr_pixels", "seconds",
     "samples_per_second", "seed", "git", "versions", "device", "precision", "ema", "warm_start", "protocol", "metrics",
-    "features", "images",
+    "features", "images", "multiply_adds", "max_steps", "config_hash",
 }  # fmt: skip
 
 
 def read(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return content
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text())
     return content
 
 
@@ -98,6 +110,10 @@ def test_results_of_a_finished_run(finished: Path) -> None:
         value.numel() for name, value in checkpoint(finished)["state_dict"].items() if name.startswith("network.")
     )
     assert results["versions"]["torch"] == torch.__version__.split("+")[0] or results["versions"]["torch"]
+    # At 640x360: a head and two convolutions of a block, one behind the body, a shuffle's; the last at 1280x720.
+    assert results["multiply_adds"] == 640 * 360 * 9 * (3 * 8 + 3 * 8 * 8 + 8 * 32) + 1280 * 720 * 9 * 8 * 3
+    assert results["max_steps"] == 5
+    assert results["config_hash"] == config_hash(config_of(finished))
     assert results["features"] == {}
     assert results["images"] == {"folder": {"found": 3, "expected": None}}
     assert results["validation"]["images"] == 3
@@ -106,7 +122,8 @@ def test_results_of_a_finished_run(finished: Path) -> None:
 
 def test_files_of_a_finished_run(finished: Path) -> None:
     assert {path.name for path in finished.iterdir()} == {
-        "config.yaml", "results.json", "metrics.csv", "train.log", "panels", "checkpoints",
+        "config.yaml", "results.json", "progress.json", "metrics.csv", "train.log", "panels", "samples", "checkpoints",
+        ".running",
     }  # fmt: skip
     assert {path.name for path in (finished / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     # The last step is validated though it is no multiple of the interval.
@@ -125,6 +142,30 @@ def test_best_is_the_best_by_validation_psnr(finished: Path) -> None:
     assert checkpoint(finished, "best")["sr_lightning"]["step"] == best
     # Evaluated again from the file alone, with the averaged weights that validation used.
     assert read(finished)["validation"]["psnr"] == pytest.approx(scores[best], abs=1e-4)
+
+
+def test_what_each_step_records(finished: Path) -> None:
+    for row in rows(finished):
+        assert float(row["train/hr_pixels"]) == int(row["step"]) * 2 * 32 * 32
+        assert float(row["train/gradient_norm"]) > 0
+        assert float(row["train/share/l1"]) == 1
+
+
+def test_samples_of_a_finished_run(finished: Path) -> None:
+    """No other set is scored: of the validation images."""
+    samples = read_samples(finished)
+    assert [(each.set, each.image) for each in samples] == [("validation", str(index)) for index in range(3)]
+    assert [each.box[2:] for each in samples] == [(48, 24)] * 2 + [(48, 24)]
+    assert [each.size for each in samples] == [(48, 40), (48, 42), (48, 44)]
+    assert read(finished)["validation"]["per_image"].keys() == {each.image for each in samples}
+
+
+def test_progress_of_a_finished_run_is_its_last(finished: Path) -> None:
+    found = read_progress(finished)
+    assert found is not None
+    assert (found.state, found.step, found.max_steps) == ("scoring", 5, 5)
+    assert found.psnr == pytest.approx(float(rows(finished)[-1]["val/psnr"]), abs=1e-4)
+    assert (found.eta_seconds, found.steps_per_second) == (None, None)
 
 
 def test_results_say_running_from_the_start(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,6 +239,71 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(SuperResolution, "train_forward", interrupting)
 
 
+def test_a_killed_run_has_noted_what_its_checkpoint_holds(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left after SIGKILL: results as last written, and the steps behind the last checkpoint lost."""
+    folder = tmp_path / "run"
+    written: list[dict[str, Any]] = []
+    update = Results.update
+
+    def killed(self: Results, **values: Any) -> None:
+        if len(written) < 2 and "status" not in values:
+            update(self, **values)
+        if "steps" in values:
+            assert step_of_last(folder) == values["steps"]
+            written.append(read(folder))
+
+    monkeypatch.setattr(Results, "update", killed)
+    arguments = "trainer.max_steps=7", "callbacks.checkpoints.every_steps=3", "trainer.val_every_steps=4"
+    run_tiny("edsr_baseline", folder, *arguments)
+    monkeypatch.undo()
+    assert [each["steps"] for each in written[:2]] == [3, 4]
+    assert [each["status"] for each in written[:2]] == ["running", "running"]
+    assert 0 < written[0]["seconds"] < written[1]["seconds"]
+    assert written[1]["hr_pixels"] == 4 * 2 * 32 * 32
+    assert written[1]["samples_per_second"] == pytest.approx(4 * 2 / written[1]["seconds"], rel=0.01)
+    assert (written[0]["best_step"], written[1]["best_step"]) == (None, 4)
+    # The checkpoint of step 7 is there, and the results are those of step 4: the time in between is not made up for.
+    assert (read(folder)["steps"], step_of_last(folder)) == (4, 7)
+    results = run_tiny("edsr_baseline", folder, *arguments, f"resume={folder}", "trainer.max_steps=8")
+    assert (results["status"], results["steps"], results["hr_pixels"]) == ("finished", 8, 8 * 2 * 32 * 32)
+    assert written[1]["seconds"] < results["seconds"] < written[1]["seconds"] + 60
+
+
+def step_of_last(folder: Path) -> int:
+    step: int = checkpoint(folder)["sr_lightning"]["step"]
+    return step
+
+
+def test_a_run_that_was_killed_while_it_was_scored_keeps_what_it_reached(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    left: dict[str, Any] = {}
+
+    def killed(*_: Any, **__: Any) -> None:
+        left.update(read(folder), progress=read_progress(folder))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sr_lightning.engine.train.evaluate_set", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_tiny("edsr_baseline", folder)
+    assert (left["status"], left["steps"]) == ("running", 4)
+    assert left["best_step"] in (2, 4)
+    assert left["progress"].state == "scoring"
+    (folder / "progress.json").unlink()
+    results = run_tiny("edsr_baseline", folder, f"resume={folder}")
+    assert results["status"] == "finished"
+    for key in ("steps", "best_step", "hr_pixels", "seconds"):
+        assert results[key] == left[key]
+    found = read_progress(folder)
+    assert found is not None
+    # The validations of the earlier part are not known any more.
+    assert (found.state, found.psnr) == ("scoring", None)
+
+
 def test_a_longer_run_goes_on_with_a_finished_one(run_tiny: Run, tmp_path: Path) -> None:
     run_tiny("edsr_baseline", tmp_path / "whole", "trainer.max_steps=6")
     run_tiny("edsr_baseline", tmp_path / "parts", "trainer.max_steps=2")
@@ -215,6 +321,18 @@ def test_resuming_a_finished_run_only_scores_it_again(run_tiny: Run, tmp_path: P
     after = run_tiny("edsr_baseline", tmp_path / "run", f"resume={tmp_path / 'run'}")
     assert after == before
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == changed
+
+
+def test_a_run_from_before_there_were_samples_goes_on(
+    run_tiny: Run, tiny_arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    run_tiny("edsr_baseline", folder, "samples.per_set=0", "trainer.max_steps=2")
+    assert not (folder / "samples").exists()
+    tree = Composer("train").compose(tiny_arguments("edsr_baseline", f"resume={folder}")).tree
+    del tree["samples"]
+    assert train(OmegaConf.create(tree), folder)["status"] == "finished"
+    assert not (folder / "samples").exists()
 
 
 def test_resume_without_a_checkpoint_begins_anew(
@@ -281,12 +399,22 @@ def test_gan_counts_generator_steps_everywhere(run_tiny: Run, tmp_path: Path, mo
     # The content term of each phase, and no other.
     assert [bool(row["train/mse"]) for row in rows(folder)] == [True, True, False, False, False]
     assert [bool(row["train/adversarial"]) for row in rows(folder)] == [False, False, True, True, True]
+    second = [False, False, True, True, True]
+    for name in ("share/adversarial", "share/l1", "discriminator_gradient_norm"):
+        assert [bool(row[f"train/{name}"]) for row in rows(folder)] == second
+    assert all(row["train/gradient_norm"] for row in rows(folder))
 
 
 def test_sample_photographs_are_the_default(run_tiny: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = run_tiny("edsr_baseline", tmp_path / "run", "data=sample", "trainer.max_steps=2")
     assert set(results["metrics"]) == {"sample"}
-    assert results["metrics"]["sample"].keys() >= {"psnr", "ssim", "images", "bicubic"}
+    for scores in (results["metrics"]["sample"], results["validation"]):
+        assert scores.keys() >= {"psnr", "ssim", "lsd", "images", "bicubic"}
+        assert all(
+            each.keys() >= {"psnr", "ssim", "lsd"} for each in (scores["bicubic"], *scores["per_image"].values())
+        )
+    # Of the images that chose the weights only where there are no others.
+    assert {each.set for each in read_samples(tmp_path / "run")} == {"sample"}
     printed = capsys.readouterr().out
     assert "data=sample is a demonstration set" in printed
     assert "data=folder data.train_dir=DIR" in printed

@@ -153,11 +153,14 @@ def test_a_failure_of_one_process_ends_the_run(start: Callable[..., subprocess.P
 
 
 @pytest.mark.slow
-def test_a_sweep_of_distributed_runs(repository: Path, tiny_arguments: Arguments, tmp_path: Path) -> None:
+def test_a_sweep_of_distributed_runs_in_one_process(
+    repository: Path, tiny_arguments: Arguments, tmp_path: Path
+) -> None:
     """The second run of a process starts its own partners, though Lightning has left the first's environment."""
     arguments = tiny_arguments(
-        "edsr_baseline", *TWO, "seed=1,2", f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${seed}"
-    )
+        "edsr_baseline", *TWO, "seed=1,2", f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${seed}",
+        "hydra/launcher=basic",
+    )  # fmt: skip
     done = subprocess.run(
         [sys.executable, str(repository / "train.py"), "-m", *arguments],
         capture_output=True, text=True, timeout=240, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -20,7 +20,7 @@ Arguments = Callable[..., list[str]]
 
 
 def test_three_models_by_the_real_command_line(repository: Path, tiny_arguments: Arguments, tmp_path: Path) -> None:
-    """In one sweep, its output in a pipe: one line per validation."""
+    """In one sweep, each in a process of its own, their output in a pipe: one line per validation."""
     arguments = tiny_arguments(
         "edsr_baseline", "loss=l1", "trainer.max_steps=3", f"hydra.sweep.dir={tmp_path}",
         "hydra.sweep.subdir=${names.model}",
@@ -32,10 +32,13 @@ def test_three_models_by_the_real_command_line(repository: Path, tiny_arguments:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = re.findall(r"^step (\d)/3  val PSNR \d+\.\d\d dB \([+-]\d+\.\d\d on bicubic\)", done.stdout, re.MULTILINE)
-    assert lines == ["2", "3"] * 3
     assert "\x1b" not in done.stdout
     for model in ("espcn", "srcnn_915", "srgan"):
+        assert re.search(rf"^done +{model}  val PSNR \d+\.\d\d dB \([+-]\d+\.\d\d on bicubic\)", done.stdout, re.M)
+        log = (tmp_path / model / "job.log").read_text()
+        lines = re.findall(r"^step (\d)/3  val PSNR \d+\.\d\d dB \([+-]\d+\.\d\d on bicubic\)", log, re.M)
+        assert lines == ["2", "3"]
+        assert "\x1b" not in log
         results = json.loads((tmp_path / model / "results.json").read_text())
         assert (results["model"], results["status"], results["steps"]) == (model, "finished", 3)
         assert (tmp_path / model / "checkpoints" / "best.ckpt").is_file()

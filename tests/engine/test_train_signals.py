@@ -182,9 +182,13 @@ def test_a_signal_at_a_validated_step_waits_for_the_validation(
     assert (results["status"], results["steps"], results["validation"]["images"]) == ("finished", 4, 3)
 
 
-def test_a_signal_ends_the_whole_sweep(repository: Path, tiny_arguments: Arguments, tmp_path: Path) -> None:
+def test_a_signal_ends_the_whole_sweep_in_one_process(
+    repository: Path, tiny_arguments: Arguments, tmp_path: Path
+) -> None:
     """Hydra goes on with the next job after an error; whoever sent the signal wants the sweep to end."""
-    arguments = tiny_arguments("edsr_baseline", "trainer.max_steps=100000", "seed=1,2", f"hydra.sweep.dir={tmp_path}")
+    arguments = tiny_arguments(
+        "edsr_baseline", "trainer.max_steps=100000", "seed=1,2", f"hydra.sweep.dir={tmp_path}", "hydra/launcher=basic"
+    )
     command = Command(repository, tmp_path, ["-m", *arguments, "hydra.sweep.subdir=job_${seed}"])
     try:
         command.wait_for_step(2)

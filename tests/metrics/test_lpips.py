@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from sr_lightning.metrics.lpips import Lpips, lpips_backbone_path
+from sr_lightning.metrics.lpips import Lpips, available_lpips, lpips_backbone_path
 
 BACKBONE = "alexnet-owt-7be5be79.pth"
 
@@ -67,6 +67,19 @@ def test_without_the_file_it_says_where_to_put_it_and_downloads_nothing(
     assert lpips_backbone_path() is None
     with pytest.raises(FileNotFoundError, match=rf"put {BACKBONE} into {hub / 'checkpoints'}"):
         Lpips()
+
+
+def test_it_is_there_only_with_the_file(hub: Path, request: pytest.FixtureRequest) -> None:
+    assert available_lpips() is None
+    request.getfixturevalue("backbone")
+    assert isinstance(available_lpips(), Lpips)
+
+
+@pytest.mark.usefixtures("backbone")
+def test_images_go_to_the_device_that_it_is_given() -> None:
+    lpips = Lpips(device=torch.device("meta"))
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        lpips(torch.rand(1, 3, 40, 40), torch.rand(1, 3, 40, 40))
 
 
 @pytest.mark.usefixtures("backbone")

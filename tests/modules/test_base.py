@@ -10,7 +10,7 @@ import torch
 from sr_lightning.functional.color import rgb_to_y
 from sr_lightning.functional.quantize import from_uint8
 from sr_lightning.metrics.protocol import get_protocol, score
-from sr_lightning.modules.base import channels_last, marked_channels_last
+from sr_lightning.modules.base import channels_last, marked_channels_last, shares
 
 
 @pytest.fixture
@@ -119,3 +119,8 @@ def test_the_network_is_channels_last_with_strides_that_can_be_broadcast(pixel: 
     assert channels_last(network)[0].weight.stride() == (9, 9, 3, 1)
     assert network[1].weight.stride() == (4, 1, 1, 1)
     assert network[1].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_shares_are_of_absolute_weighted_values() -> None:
+    assert shares({"a": 2.0, "b": -0.5, "loss": 9.0}, {"a": 0.25, "b": 3.0, "absent": 1.0}) == {"a": 0.25, "b": 0.75}
+    assert shares({"a": 0.0}, {"a": 1.0}) == {}

@@ -187,11 +187,41 @@ def test_first_phase_has_its_own_loss_and_rate_and_the_second_a_fresh_optimiser(
     for mine, theirs in zip(module.network.parameters(), reference.network.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6)
     assert [row["train/learning_rate"] for row in records.rows.values()] == [1e-2, 1e-2, 1e-3]
-    assert set(records.rows[2]) == {"train/loss", "train/mse", "train/learning_rate"}
+    assert set(records.rows[2]) == {
+        "train/loss", "train/mse", "train/share/mse", "train/gradient_norm", "train/learning_rate",
+    }  # fmt: skip
     assert set(records.rows[3]) == {
         "train/loss", "train/l1", "train/adversarial", "train/discriminator", "train/real", "train/fake",
+        "train/share/l1", "train/share/adversarial", "train/gradient_norm", "train/discriminator_gradient_norm",
         "train/learning_rate",
     }  # fmt: skip
+
+
+def test_norms_of_both_gradients_are_those_before_clipping(gan: Callable[..., Any], fit: Any, batches: Any) -> None:
+    reference, data = gan(), batches(1)
+    judge, batch = reference.discriminator, data[0]
+    sr = reference.network(batch["lr"])
+    logits = judge(sr)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    content = torch.nn.functional.l1_loss(sr, batch["hr"])
+    adversarial = entropy(logits, torch.ones_like(logits))
+    (content + 0.1 * adversarial).backward()
+    expected = {"gradient_norm": norm(reference.network)}
+    judge.zero_grad()
+    real, fake = judge(batch["hr"]), judge(sr.detach())
+    (0.5 * entropy(real, torch.ones_like(real)) + 0.5 * entropy(fake, torch.zeros_like(fake))).backward()
+    expected["discriminator_gradient_norm"] = norm(judge)
+    row = fit(gan(gradient_clip=1e-6), data).rows[1]
+    for name, value in expected.items():
+        assert row[f"train/{name}"] == pytest.approx(value, rel=1e-4)
+    share = float((0.1 * adversarial / (content + 0.1 * adversarial)).detach())
+    assert row["train/share/adversarial"] == pytest.approx(share, rel=1e-4)
+    assert row["train/share/l1"] == pytest.approx(1 - share, rel=1e-4)
+
+
+def norm(network: nn.Module) -> float:
+    """The length of all its gradients as one vector, in float64."""
+    return float(torch.cat([p.grad.double().flatten() for p in network.parameters() if p.grad is not None]).norm())
 
 
 def test_each_phase_has_its_own_schedule(gan: Callable[..., Any], fit: Any, batches: Any) -> None:

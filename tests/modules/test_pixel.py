@@ -63,9 +63,42 @@ def test_terms_total_and_rate_are_logged_every_so_many_steps(pixel: Callable[...
     records = fit(pixel(loss=loss, log_every_steps=2), batches(5))
     assert list(records.rows) == [2, 4]
     row = records.rows[4]
-    assert set(row) == {"train/loss", "train/l1", "train/mse", "train/learning_rate"}
+    assert set(row) == {
+        "train/loss", "train/l1", "train/mse", "train/share/l1", "train/share/mse", "train/gradient_norm",
+        "train/learning_rate",
+    }  # fmt: skip
     assert row["train/loss"] == pytest.approx(row["train/l1"] + 0.5 * row["train/mse"], rel=1e-6)
     assert row["train/learning_rate"] == 1e-3
+
+
+def test_the_gradients_norm_is_that_of_all_micro_batches_before_clipping(
+    pixel: Callable[..., Any], fit: Any, batches: Any
+) -> None:
+    reference, (batch,) = pixel(), batches(1)
+    torch.nn.functional.l1_loss(reference.network(batch["lr"]), batch["hr"]).backward()
+    gradients = [parameter.grad.double().flatten() for parameter in reference.network.parameters()]
+    expected = float(torch.cat(gradients).norm())
+    for changes, data in (({}, [batch]), ({"gradient_clip": 1e-6}, [batch]), ({"accumulate": 2}, halves(batch))):
+        assert fit(pixel(**changes), data).rows[1]["train/gradient_norm"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_no_norm_is_computed_for_steps_that_are_not_logged(
+    pixel: Callable[..., Any], fit: Any, batches: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    compute = torch.nn.utils.get_total_norm
+    monkeypatch.setattr(
+        torch.nn.utils, "get_total_norm", lambda gradients: calls.append(len(gradients)) or compute(gradients)
+    )
+    fit(pixel(log_every_steps=3), batches(7))
+    assert calls == [4, 4]  # weight and bias of two convolutions, at steps 3 and 6
+
+
+def test_hr_pixels_stand_in_every_row_once_they_are_known(pixel: Callable[..., Any], fit: Any, batches: Any) -> None:
+    module = pixel(log_every_steps=2)
+    module.step_pixels = 4 * 16 * 16
+    records = fit(module, batches(4))
+    assert {step: row["train/hr_pixels"] for step, row in records.rows.items()} == {2: 2048, 4: 4096}
 
 
 def test_bfloat16_leaves_the_weights_float32(pixel: Callable[..., Any], fit: Any, batches: Any) -> None:

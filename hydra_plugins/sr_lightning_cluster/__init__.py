@@ -1,0 +1,1 @@
+"""Launchers for clusters, as Hydra finds them; what they do stands in `sr_lightning.sweeps`."""

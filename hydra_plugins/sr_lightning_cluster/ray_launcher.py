@@ -1,0 +1,36 @@
+"""`hydra/launcher=ray`. Hydra imports this file at every start: nothing heavy, and nothing of the extra."""
+
+from collections.abc import Sequence
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from sr_lightning.sweeps.launching import Launch
+
+
+class RayLauncher(Launcher):
+    """Runs the cells of a sweep on Ray.
+
+    Args:
+        ray: `init` and `remote` of the yaml.
+    """
+
+    def __init__(self, *, ray: DictConfig) -> None:
+        """Each cell has its own, with its own values: they are read from there."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra says of the sweep."""
+        self.sweep = Launch(hydra_context, task_function, config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the cells and wait for all of them."""
+        from sr_lightning.cli.app import refuse
+        from sr_lightning.refusal import Refusal
+        from sr_lightning.sweeps.on_ray import launch_on_ray
+
+        try:
+            return launch_on_ray(self.sweep, self.sweep.jobs(job_overrides, initial_job_idx))
+        except Refusal as refusal:
+            refuse(refusal)

@@ -1,0 +1,35 @@
+"""What a sweep's launcher or search needs besides the project itself, asked for before anything starts."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from sr_lightning.cli.compose import Tree
+from sr_lightning.refusal import Refusal
+
+# Choices of Hydra's groups that need packages of an extra: the extra, and the packages.
+EXTRAS = {
+    ("hydra/launcher", "ray"): ("ray", ("ray", "hydra_plugins.hydra_ray_launcher")),
+    ("hydra/launcher", "submitit_slurm"): ("slurm", ("submitit", "hydra_plugins.hydra_submitit_launcher")),
+    ("hydra/sweeper", "search"): ("search", ("optuna", "hydra_plugins.hydra_optuna_sweeper")),
+}
+
+
+def check_launcher(tree: Tree, choices: Mapping[str, Any]) -> None:
+    """Refuse a launcher or a search whose packages are missing, and a cell on several machines.
+
+    Args:
+        tree: a composed training.
+        choices: of its groups.
+    """
+    for (group, choice), (extra, packages) in EXTRAS.items():
+        if choices.get(group) == choice and any(find_spec(package) is None for package in packages):
+            raise Refusal(
+                f"{group}={choice} needs packages that are not installed: pip install 'sr-lightning[{extra}]'."
+            )
+    launcher = choices.get("hydra/launcher")
+    if launcher in ("ray", "submitit_slurm") and tree["trainer"]["num_nodes"] > 1:
+        raise Refusal(
+            f"hydra/launcher={launcher} trains each cell on one machine: expected trainer.num_nodes=1, got "
+            f"{tree['trainer']['num_nodes']}."
+        )

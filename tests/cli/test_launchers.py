@@ -1,0 +1,29 @@
+import re
+from collections.abc import Callable
+
+import pytest
+
+from sr_lightning.cli import launchers
+
+# Hushed by the command line, whose filters pytest takes away.
+pytestmark = pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/\w+' is validated against ConfigStore")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "package", "line"),
+    [
+        (("hydra/launcher=ray",), "ray", "hydra/launcher=ray needs packages .*: pip install 'sr-lightning\\[ray\\]'"),
+        (("hydra/launcher=submitit_slurm",), "hydra_plugins.hydra_submitit_launcher", "sr-lightning\\[slurm\\]'"),
+        (("hparams_search=learning_rate",), "optuna", "hydra/sweeper=search needs .* 'sr-lightning\\[search\\]'"),
+    ],
+)
+def test_a_missing_extra_is_named_before_anything_starts(
+    refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], package: str, line: str
+):
+    monkeypatch.setattr(launchers, "find_spec", lambda name: None if name == package else object())
+    assert re.search(line, refusal("-m", "seed=1,2", "sweep.estimate=false", *arguments))
+
+
+def test_a_cell_on_several_machines_is_refused(refusal: Callable[..., str]):
+    line = refusal("-m", "seed=1,2", "sweep.estimate=false", "hydra/launcher=submitit_slurm", "trainer.num_nodes=2")
+    assert "trains each cell on one machine: expected trainer.num_nodes=1, got 2" in line

@@ -1,0 +1,105 @@
+"""Timing a step and the scoring of a pixel on random images."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from sr_lightning.cli.compose import Composer
+from sr_lightning.cli.resolve import on_its_own
+from sr_lightning.engine import estimate as module
+from sr_lightning.engine.estimate import _Stopwatch, measure, measure_kinds
+from sr_lightning.engine.pace import RepeatedBatch
+
+TINY = (
+    "model=edsr_baseline", "model.width=4", "model.depth=1", "scale=2", "data.hr_patch=32", "data.lr_patch=null",
+    "data.batch_size=4", "trainer.accelerator=cpu", "trainer.precision=32-true",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(module, "SECONDS", 0.05)
+    monkeypatch.setattr(module, "SIDES", {"cpu": 48})
+
+
+@pytest.fixture(scope="module")
+def config():
+    composer = Composer("train")
+
+    def make(*overrides: str) -> dict:
+        return on_its_own(composer.compose([*TINY, *overrides]).tree)
+
+    return make
+
+
+KINDS = {
+    "accumulated": ("module.accumulate=2",),
+    "perceptual": ("loss=perceptual", "loss.perceptual.weights=nowhere.pth"),
+    "made on the device": ("degradation=second_order",),
+    "compiled": ("compile=true",),
+    "gan": ("module=gan", "module.discriminator.width=4", "module.discriminator.hidden=8", "trainer.max_steps=10"),
+}
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+def test_every_kind_of_run_can_be_timed(config, name):
+    settings = config(*KINDS[name])
+    given = json.dumps(settings)
+    found = measure(settings)
+    assert 0 < found["step"] < 5
+    assert 0 < found["pixel"] < 1e-3
+    assert json.dumps(settings) == given
+
+
+def test_a_larger_batch_takes_longer(config):
+    small, large = (measure(config(f"data.batch_size={size}", "data.hr_patch=96"))["step"] for size in (2, 64))
+    assert large > 4 * small
+
+
+@pytest.mark.parametrize(
+    ("of_two", "of_eight", "expected", "batches"),
+    # Three small batches are fetched before the first whole one; the first of each size warms up.
+    [(0.25, 0.75, 0.75, [2, 2, 2, 8, 8]), (0.5, 99.0, 2.0, [2, 2, 2, 2])],
+)
+def test_of_whole_batches_that_take_too_long_a_few_samples_tell(monkeypatch, of_two, of_eight, expected, batches):
+    monkeypatch.setattr(module, "SECONDS", 1.5)
+    now = 0.0
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now)
+    whole = {"hr": torch.zeros(8, 3, 1, 1)}
+    source = RepeatedBatch({"hr": whole["hr"][:2]})
+    stopwatch, trainer = _Stopwatch(source, whole), SimpleNamespace(should_stop=False)
+    fetched, fed = source.batch, []
+    while not trainer.should_stop:
+        # As Lightning does, one ahead.
+        batch, fetched = fetched, source.batch
+        fed.append(len(batch["hr"]))
+        stopwatch.on_train_batch_start(trainer, SimpleNamespace(device=torch.device("cpu")))
+        now += of_two if fed[-1] == 2 else of_eight
+        stopwatch.on_train_batch_end(trainer, SimpleNamespace(device=torch.device("cpu")), None, batch)
+    assert (stopwatch.seconds, fed) == (expected, batches)
+
+
+def test_the_phases_of_a_gan_count_by_their_steps(config, monkeypatch):
+    monkeypatch.setattr(module, "_time_step", lambda each: 1.0 if each["module"]["pretrain_steps"] else 3.0)
+    gan = "module=gan", "trainer.max_steps=100"
+    assert measure(config(*gan, "module.pretrain_steps=25"))["step"] == 0.25 * 1 + 0.75 * 3
+    assert measure(config(*gan, "module.pretrain_steps=0"))["step"] == 3
+
+
+def test_what_there_is_no_time_for_is_reckoned_by_multiply_adds(config, monkeypatch):
+    monkeypatch.setattr(module, "measure", lambda each: {"step": 2.0, "pixel": 1.0})
+    clock = iter([0.0, 1.0, 11.0, 11.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    kinds = {
+        "timed": config(),
+        "twice the batch": config("data.batch_size=8"),
+        "another method": config("module=gan", "data.hr_patch=96"),
+    }
+    found = measure_kinds(kinds, budget=10.0)
+    assert found == {"timed": {"step": 2.0, "pixel": 1.0}, "twice the batch": {"step": 4.0, "pixel": 1.0}}
+
+
+def test_what_cannot_be_built_is_left_out(config):
+    assert measure_kinds({"a": config() | {"model": {"_target_": "nowhere.Net"}}}, budget=10.0) == {}
