@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TINY = (
     "data=folder", "data.root=no/benchmarks", "data.batch_size=2", "data.hr_patch=32", "data.lr_patch=null", "scale=2",
     "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.max_steps=4", "trainer.val_every_steps=2",
-    "trainer.log_every_steps=1", "model.width=8",
+    "trainer.log_every_steps=1", "model.width=8", "sweep.estimate=false",
 )  # fmt: skip
 TINY_MODELS = {
     # Without batch normalisation, with it, and two networks.

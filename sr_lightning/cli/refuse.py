@@ -33,7 +33,7 @@ RESUMABLE = (
     "resume", "compile", "eval", "trainer", "callbacks", "logger", "paths", "data.root", "data.num_workers",
     "data.train_dir", "data.val_dir", "data.test_dir", "data.lr_dir", "data.val_lr_dir", "data.mirrors",
     "data.download", "data.store", "data.device_cache", "data.allow_overlap", "eval_exclude", "preflight",
-    "names.group",
+    "names.group", "sweep",
 )  # fmt: skip
 
 

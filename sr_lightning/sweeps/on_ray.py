@@ -41,7 +41,7 @@ def launch_on_ray(launch: Launch, jobs: Sequence[Job]) -> list[JobReturn]:
         try:
             start_ray(OmegaConf.create(unfinished[0].launcher()["ray"]["init"]))
         except Exception as error:  # of several kinds, and of none in particular
-            raise Refusal(f"hydra/launcher=ray: Ray could not be started, or not be joined: {error}") from error
+            raise Refusal(f"hydra/launcher=ray: Ray could not be started or joined: {error}{_hint(error)}") from error
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         options = [_options(job, nodes, cells=len(jobs)) for job in unfinished]
         print(
@@ -53,6 +53,11 @@ def launch_on_ray(launch: Launch, jobs: Sequence[Job]) -> list[JobReturn]:
         return _wait(launch, unfinished, options)
 
     return run_unfinished(launch, jobs, run)
+
+
+def _hint(error: Exception) -> str:
+    """Say what a cluster may miss: it does not answer a driver without its token, and Ray does not say why."""
+    return " (a cluster with a token wants RAY_AUTH_MODE=token)" if isinstance(error, ConnectionError) else ""
 
 
 def _options(job: Job, nodes: Sequence[Mapping[str, float]], *, cells: int) -> dict[str, Any]:

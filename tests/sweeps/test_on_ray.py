@@ -68,7 +68,8 @@ def test_a_cluster_that_is_not_there_is_told_in_a_line(
     with pytest.raises(SystemExit, match="1"):
         sweep("hydra/launcher=ray", "hydra.launcher.ray.init.address=there:6379", "seed=1")
     assert capsys.readouterr().err == (
-        "error: hydra/launcher=ray: Ray could not be started, or not be joined: nobody at there:6379\n"
+        "error: hydra/launcher=ray: Ray could not be started or joined: nobody at there:6379 "
+        "(a cluster with a token wants RAY_AUTH_MODE=token)\n"
     )
 
 
