@@ -39,7 +39,7 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def synthetic_runs() -> ModuleType:
     """`write_run` and `write_runs`: folders of runs that never ran."""
-    spec = spec_from_file_location("synthetic_runs", REPOSITORY / "tests" / "report" / "synthetic_runs.py")
+    spec = spec_from_file_location("synthetic_runs", REPOSITORY / "tests" / "comparison" / "synthetic_runs.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)

@@ -38,9 +38,9 @@ class SearchSweeper(Sweeper):
         sampler: Callable[..., Any],
     ) -> None:
         self.params = {str(key): str(value) for key, value in params.items()}
-        self.directions = [direction] if isinstance(direction, str) else list(direction)
-        self.limits = {"n_trials": n_trials, "n_jobs": n_jobs, "max_failure_rate": max_failure_rate}
-        self.study = {"storage": storage, "name": study_name, "sampler": sampler, "seed": seed}
+        self.directions: list[Any] = [direction] if isinstance(direction, str) else list(direction)
+        self.limits: dict[str, Any] = {"n_trials": n_trials, "n_jobs": n_jobs, "max_failure_rate": max_failure_rate}
+        self.study: dict[str, Any] = {"storage": storage, "name": study_name, "sampler": sampler, "seed": seed}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Make the launcher that Hydra says."""
@@ -58,6 +58,7 @@ class SearchSweeper(Sweeper):
         from sr_lightning.sweeps.space import read_space
         from sr_lightning.sweeps.study import open_study
 
+        assert self.launcher is not None
         try:
             study = open_study(**self.study, directions=self.directions)
             search(Launch(*self.given), self.launcher, study, read_space(self.params, arguments), Limits(**self.limits))

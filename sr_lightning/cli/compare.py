@@ -8,8 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.compose import Tree, parse_overrides, quoted
+from sr_lightning.comparison.runs import find_runs
 from sr_lightning.refusal import Refusal
-from sr_lightning.report.runs import find_runs
 from sr_lightning.sweeps.manifest import read_manifest
 
 EXAMPLES = (

@@ -13,8 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import rich
 
-from sr_lightning.refusal import Refusal
-from sr_lightning.report.blind_test import (
+from sr_lightning.comparison.blind_test import (
     CHOICES,
     Answer,
     Question,
@@ -26,6 +25,7 @@ from sr_lightning.report.blind_test import (
     questions,
     sentence,
 )
+from sr_lightning.refusal import Refusal
 from sr_lightning.report.files import write_json
 
 # An answer is a few words.
@@ -127,7 +127,7 @@ def make_server(test: BlindTest, *, port: int) -> ThreadingHTTPServer:
                 return
             address = urlsplit(self.path)
             if address.path == "/":
-                page = files("sr_lightning.report").joinpath("blind_test.html").read_bytes()
+                page = files("sr_lightning.comparison").joinpath("blind_test.html").read_bytes()
                 self._send(page, "text/html; charset=utf-8")
             elif address.path == "/next":
                 self._send_json(test.next(parse_qs(address.query).get("observer", [""])[0]))

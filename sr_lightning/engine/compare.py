@@ -6,18 +6,18 @@ from typing import Any, Literal
 
 import rich
 
+from sr_lightning.comparison.board_console import board_group
+from sr_lightning.comparison.board_table import BoardTable, board_tables
+from sr_lightning.comparison.crops import crops_of
+from sr_lightning.comparison.export_csv import to_csv
+from sr_lightning.comparison.export_latex import to_latex
+from sr_lightning.comparison.export_markdown import to_markdown
+from sr_lightning.comparison.figure import DPI, Figure, crop_figures
+from sr_lightning.comparison.payload import notes_of, payload
+from sr_lightning.comparison.ranking import compare
+from sr_lightning.comparison.runs import Found, read_runs
 from sr_lightning.refusal import Refusal
-from sr_lightning.report.board_console import board_group
-from sr_lightning.report.board_table import BoardTable, board_tables
-from sr_lightning.report.comparison import compare
-from sr_lightning.report.crops import crops_of
-from sr_lightning.report.export_csv import to_csv
-from sr_lightning.report.export_latex import to_latex
-from sr_lightning.report.export_markdown import to_markdown
-from sr_lightning.report.figure import DPI, Figure, crop_figures
 from sr_lightning.report.files import write_atomically
-from sr_lightning.report.payload import notes_of, payload
-from sr_lightning.report.runs import Found, read_runs
 
 Kind = Literal["html", "csv", "md", "latex"]
 
@@ -59,7 +59,7 @@ def _write(
     notes = [*left_out, *notes_of(found.runs)]
     if kind == "html":
         # plotly takes a while to import, and only the page needs it.
-        from sr_lightning.report.page import render
+        from sr_lightning.comparison.page import render
 
         budget = round(config["images"]["megabytes"] * 1e6)
         page = payload(found.runs, title=title, budget_bytes=budget, notes=left_out)

@@ -1,0 +1,89 @@
+"""A comparison as Markdown: a table per board, for a README or a note."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sr_lightning.comparison.board_table import HEADINGS, LOWER, BoardTable, Line, Value, count
+from sr_lightning.comparison.figure import Figure
+
+MARK = "<!-- written by sr_lightning compare -->"
+_SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>#|~"})
+
+
+def to_markdown(
+    tables: Sequence[BoardTable], *, title: str, figures: Mapping[str, Figure], notes: Sequence[str] = ()
+) -> str:
+    """Return the Markdown.
+
+    Args:
+        tables: of each board.
+        title: the heading.
+        figures: by the name of their file, which lies beside.
+        notes: what else is to be said.
+    """
+    parts = [MARK, f"# {escaped(title)}", *(escaped(note) for note in notes)]
+    parts += [_section(table) for table in tables]
+    parts += [
+        f"![{escaped(figure.caption)}]({Path(name).name})\n\n*{escaped(figure.caption)}*"
+        for name, figure in figures.items()
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return a text that Markdown shows as it is, in a table too."""
+    return " ".join(text.split()).translate(_SPECIAL)
+
+
+def _section(table: BoardTable) -> str:
+    columns = [
+        f"{name} ({table.images[name]}) {HEADINGS[metric]}{' ↓' if metric in LOWER else ''}"
+        for name in table.sets
+        for metric in table.metrics
+    ]
+    gans = any(line.gan for line in table.lines)
+    heads = [
+        "#",
+        "",
+        *columns,
+        *(["front"] if gans else []),
+        "seeds",
+        "trained on",
+        "steps",
+        "weights",
+        "mult-adds",
+        "remark",
+    ]
+    right = ["---" if head in ("", "trained on", "remark") else "---:" for head in heads]
+    rows = [heads, right, *(_cells(table, line, gans=gans) for line in table.lines)]
+    lines = ["| " + " | ".join(escaped(cell) if row is heads else cell for cell in row) + " |" for row in rows]
+    notes = [table.protocol, *([table.verdict] if table.verdict else []), *table.notes]
+    if table.marked:
+        notes.append("* better than the second: the 95 % interval of the difference (paired bootstrap) excludes 0.")
+    return "\n".join([f"## {escaped(table.title)}", "", *lines, "", *(f"{escaped(note)}  " for note in notes)])
+
+
+def _cells(table: BoardTable, line: Line, *, gans: bool) -> list[str]:
+    values = [_cell(line.value(name, metric), metric) for name in table.sets for metric in table.metrics]
+    ours = line.kind in ("ours", "waiting")
+    return [
+        "" if line.rank is None else str(line.rank),
+        escaped(line.name),
+        *values,
+        *([str(line.front or "")] if gans else []),
+        str(line.seeds) if line.kind == "ours" else "",
+        escaped(line.data),
+        "" if line.steps is None else f"{line.steps:,}",
+        count(line.parameters) if ours else "",
+        count(line.multiply_adds) if ours else "",
+        escaped(line.remark),
+    ]
+
+
+def _cell(value: Value | None, metric: str) -> str:
+    if value is None:
+        return "-"
+    text = value.text(metric)
+    text = {1: f"**{text}**", 2: f"<u>{text}</u>"}.get(value.place or 0, text)
+    spread = "" if value.deviation is None or metric != "psnr" else f" ± {value.deviation:.2f}"
+    return text + spread + (" \\*" if value.sure else "")

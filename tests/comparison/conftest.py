@@ -1,0 +1,89 @@
+"""Pages in a real browser: Chromium, driven by Playwright, without a network."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sr_lightning.comparison.page import render
+from sr_lightning.comparison.payload import Payload, payload
+from sr_lightning.comparison.runs import read_runs
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, or a reason to skip."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next((found for name in names if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip(f"no browser on this machine: none of {', '.join(names)} is on the PATH")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def some_runs(tmp_path_factory: pytest.TempPathFactory, synthetic_runs: Any) -> Payload:
+    """Two boards. On x4: three seeds of EDSR, two of SRCNN, SRResNet, a GAN, one that failed; on x2 one run."""
+    folder = tmp_path_factory.mktemp("runs")
+    random = np.random.default_rng(0)
+    facts: list[dict[str, Any]] = [
+        *({"model": "edsr", "seed": seed} for seed in (1, 2, 3)),
+        *({"model": "srcnn", "seed": seed, "loss": "mse"} for seed in (1, 2)),
+        {"model": "srresnet"},
+        {"model": "srgan", "gan": True},
+        {"model": "espcn", "status": "failed"},
+    ]
+    for number, each in enumerate(facts):
+        synthetic_runs.write_run(folder / f"{number}", random=random, crops=True, **each)
+    synthetic_runs.write_run(folder / "x2", random=random, scale=2)
+    return payload(read_runs([folder]).runs, title="Some runs", budget_bytes=10_000_000, notes=["A note."])
+
+
+@pytest.fixture(scope="session")
+def opened(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Open a payload's page: `with opened(payload, address="#crop=2", width=390) as page`.
+
+    `before` is called with the page before it loads. When it is closed, nothing must have been asked of a network
+    and no error told.
+    """
+    files: dict[int, Path] = {}
+
+    @contextmanager
+    def open_page(
+        content: Payload, *, address: str = "", width: int = 1440, before: Any = None, **options: Any
+    ) -> Iterator[Any]:
+        if id(content) not in files:
+            files[id(content)] = tmp_path_factory.mktemp("page") / "page.html"
+            files[id(content)].write_text(render(content), encoding="utf-8")
+        context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce", **options)
+        page = context.new_page()
+        told: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: told.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        if before is not None:
+            before(page)
+        page.goto(files[id(content)].as_uri() + address)
+        page.wait_for_selector("html[data-ready]", state="attached")
+        yield page
+        assert told == []
+        assert asked
+        assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+        context.close()
+
+    return open_page
+
+
+@pytest.fixture
+def page(opened: Callable[..., Any], some_runs: Payload) -> Iterator[Any]:
+    """The page of `some_runs` on the board x4."""
+    with opened(some_runs) as opened_page:
+        yield opened_page
