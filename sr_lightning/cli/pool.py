@@ -16,7 +16,8 @@ from rich.console import Console
 from sr_lightning.cli.app import refuse
 from sr_lightning.cli.resolve import resolve
 from sr_lightning.refusal import Refusal
-from sr_lightning.sweeps.cells import config_hash, objectives, state_of
+from sr_lightning.report.identity import config_hash
+from sr_lightning.sweeps.cells import objectives, state_of
 from sr_lightning.sweeps.jobs import Cell
 from sr_lightning.sweeps.launching import Job, Launch
 from sr_lightning.sweeps.live_table import display

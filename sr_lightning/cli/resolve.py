@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Tree, task_of, without_fragments
-from sr_lightning.sweeps.cells import config_hash
+from sr_lightning.report.identity import config_hash
 
 # What `loss.<name>.weights` may be besides a path.
 SOURCES = ("imagenet", "random", "auto")

@@ -9,8 +9,9 @@ from sr_lightning.cli.compose import Composed
 from sr_lightning.cli.search import Search
 from sr_lightning.refusal import Refusal, nearest
 from sr_lightning.report.files import write_json
+from sr_lightning.report.identity import relevant
 from sr_lightning.report.lock import is_held
-from sr_lightning.sweeps.cells import relevant, state_of
+from sr_lightning.sweeps.cells import state_of
 
 # What scores are called in results.json, and which direction is better.
 SCORES = {"psnr": "maximize", "ssim": "maximize", "lpips": "minimize", "lsd": "minimize"}

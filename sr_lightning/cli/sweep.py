@@ -14,7 +14,7 @@ from sr_lightning.cli.compose import Composed, Composer, Tree, cells, quoted
 from sr_lightning.cli.refuse import Impossible, looking_once
 from sr_lightning.cli.resolve import on_its_own
 from sr_lightning.refusal import Refusal
-from sr_lightning.sweeps.cells import config_hash
+from sr_lightning.report.identity import config_hash
 
 Check = Callable[[Tree, dict[str, Any]], None]
 

@@ -92,14 +92,20 @@ def questions(run_a: Path, run_b: Path) -> list[Question]:
     Raises:
         Refusal: they have none in common, or are of different scales and so no fair pair.
     """
+    if run_a.resolve() == run_b.resolve():
+        raise Refusal(f"ab: expected two runs, got {run_a} twice.")
     of_a, of_b = _samples(run_a), _samples(run_b)
-    shared = sorted(of_a.keys() & of_b.keys())
-    if not shared:
-        raise Refusal(f"ab: {run_a} and {run_b} have no crops of the same images; score both on the same sets.")
     found = []
-    for key in shared:
-        a, b = of_a[key], of_b[key]
-        found.append(Question(f"{a.set}/{a.image}", a.files["sr"], b.files["sr"], a.files["hr"]))
+    for key in sorted(of_a.keys() & of_b.keys()):
+        a, b = of_a[key].files, of_b[key].files
+        # Of another scale or degradation LR is another, and one of the two had the easier task.
+        if all(a[name].read_bytes() == b[name].read_bytes() for name in ("hr", "lr")):
+            found.append(Question("/".join(key[:2]), a["sr"], b["sr"], a["hr"]))
+    if not found:
+        raise Refusal(
+            f"ab: {run_a} and {run_b} have no crops of the same images at the same scale and LR; score both on the "
+            "same sets."
+        )
     return found
 
 

@@ -5,14 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sr_lightning.comparison.runs import Run
+from sr_lightning.report.identity import IRRELEVANT
 
 # What changes how or where a run is made but not what it gives, as a sweep's cells have it, and the seed.
-NOT_AN_EXPERIMENT = (
-    "seed", "resume", "compile", "preflight", "logger", "paths", "sweep", "samples", "names", "callbacks.progress",
-    "callbacks.panels", "callbacks.checkpoints", "data.num_workers", "data.store", "data.device_cache",
-    "data.mirrors", "data.download", "trainer.accelerator", "trainer.devices", "trainer.num_nodes",
-    "trainer.strategy", "hydra",
-)  # fmt: skip
+NOT_AN_EXPERIMENT = (*IRRELEVANT, "seed", "paths", "names", "hydra")
 # Groups of whose choice a run's facts have the name; their classes and the scale in them say nothing more.
 _NAMED = ("model", "module", "loss", "data", "degradation")
 # Shown for each run anyway.
@@ -52,13 +48,21 @@ def experiments(runs: Sequence[Run], configs: Sequence[Mapping[str, Any]]) -> li
 
 
 def overrides(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return of each configuration the keys in which those that have them differ, without what has a name."""
+    """Return of each configuration the keys in which those that have them differ, without what has a name.
+
+    A class stands under its group by its name alone: `scheduler: Cosine`.
+    """
     values: dict[str, set[str]] = defaultdict(set)
     for config in configs:
         for key, value in config.items():
             values[key].add(repr(value))
     differing = {key for key, found in values.items() if len(found) > 1 and not _is_shown(key)}
-    return [{key: value for key, value in config.items() if key in differing} for config in configs]
+    return [dict(_by_name(key, value) for key, value in config.items() if key in differing) for config in configs]
+
+
+def _by_name(key: str, value: Any) -> tuple[str, Any]:
+    group, _, last = key.rpartition(".")
+    return (group, str(value).rpartition(".")[2]) if last == "_target_" else (key, value)
 
 
 def _is_shown(key: str) -> bool:
@@ -102,11 +106,8 @@ def _parts(facts: Mapping[str, Any], override: Mapping[str, Any]) -> list[str]:
 
 
 def _part(key: str, value: Any) -> str:
-    """Return a key by its last name, and a class by its group: lr=0.1, optimizer=SGD."""
-    parent, _, last = key.rpartition(".")
-    if last == "_target_":
-        return f"{parent}={str(value).rpartition('.')[2]}"
-    return f"{last}={_short(value)}"
+    """Return a key by its last name: lr=0.1, optimizer=SGD."""
+    return f"{key.rpartition('.')[2]}={_short(value)}"
 
 
 def _facts(run: Run, *, seeds: bool) -> dict[str, Any]:

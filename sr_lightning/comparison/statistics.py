@@ -91,7 +91,9 @@ def paired_difference(
         return None
     groups = [Group(*(_table(side, name, images) for side in (first, second))) for name, images in shared.items()]
     images = sum(group.images for group in groups)
-    low, high = interval(groups, seed=seed) if images >= _FEWEST else (None, None)
+    # How much a set of one image varies, nothing shows.
+    enough = images >= _FEWEST and min(group.images for group in groups) > 1
+    low, high = interval(groups, seed=seed) if enough else (None, None)
     return Difference(
         mean=float(np.mean([group.first.mean() - group.second.mean() for group in groups])),
         low=low,
@@ -118,7 +120,7 @@ def interval(groups: Sequence[Group], *, seed: int = 0) -> tuple[float, float]:
     """Return the ends of the 95 % confidence interval of the difference of two means over groups.
 
     Args:
-        groups: of five images or more in all; each counts alike.
+        groups: of two images or more, and five or more in all; each counts alike.
         seed: of the resamples.
     """
     outside = tail(groups)
@@ -144,7 +146,6 @@ def tail(groups: Sequence[Group]) -> float:
     parts = [
         ((group.first.mean(0) - group.second.mean(0)).var(ddof=1) / group.images / len(groups) ** 2, group.images - 1)
         for group in groups
-        if group.images > 1
     ]
     for side in (0, 1):
         # Of each run its mean over the groups.
@@ -193,9 +194,8 @@ def in_words(difference: Difference, *, names: tuple[str, str], unit: str = "dB"
     shown = f"{difference.mean:+.{digits}f}"
     first = f"{names[0]} less {names[1]}: {shown}{f' {unit}' if unit else ''}"
     if difference.low is None or difference.high is None:
-        return " ".join(
-            [f"{first}. Cannot tell: fewer than {_FEWEST} images have no interval.", *_unshared(difference)]
-        )
+        too_few = f"fewer than {_FEWEST} images have" if difference.images < _FEWEST else "a set of one image has"
+        return " ".join([f"{first}. Cannot tell: {too_few} no interval.", *_unshared(difference)])
     first += f", 95 % interval {difference.low:+.{digits}f} to {difference.high:+.{digits}f}. "
     verdict = difference.verdict(lower_is_better=lower_is_better)
     first += {

@@ -46,7 +46,7 @@ class BlindTest:
     """
 
     def __init__(self, run_a: Path, run_b: Path, *, output: Path, seed: int) -> None:
-        self.runs = {"A": str(run_a), "B": str(run_b)}
+        self.runs = {"A": str(run_a.resolve()), "B": str(run_b.resolve())}
         self.output = output
         self.seed = seed
         self.questions = questions(run_a, run_b)

@@ -45,10 +45,10 @@ from sr_lightning.modules.base import SuperResolution
 from sr_lightning.networks.multiply_adds import multiply_adds
 from sr_lightning.refusal import Refusal
 from sr_lightning.report.files import write_atomically
+from sr_lightning.report.identity import config_hash
 from sr_lightning.report.lock import held
 from sr_lightning.report.progress import read_progress, write_progress
-from sr_lightning.report.results import Results, git_state, versions
-from sr_lightning.sweeps.cells import config_hash
+from sr_lightning.report.results import Results, git_state, read_results, versions
 
 log = logging.getLogger(__name__)
 
@@ -174,8 +174,8 @@ class Run:
             write_atomically(self.run_dir / "config.yaml", kept)
         # Without a checkpoint a continued run begins anew.
         if config["resume"] and self.last.is_file() and path.is_file():
-            earlier = json.loads(path.read_text())
-            content |= {key: earlier[key] for key in CARRIED}
+            earlier = read_results(path)
+            content |= {key: earlier[key] for key in CARRIED if key in earlier}
         return content
 
     def _train_and_evaluate(self) -> None:

@@ -1,5 +1,6 @@
 """`results.json`: what a run was, and what it reached."""
 
+import json
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -31,6 +32,15 @@ class Results:
         self.content.update(values)
         if self.enabled:
             write_json(self.path, self.content)
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Return the content of a `results.json`; nothing of one that a power cut or a full disk has left unreadable."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def versions() -> dict[str, str]:

@@ -67,7 +67,7 @@ def test_bicubic_from_end_to_end(monkeypatch, capsys, tmp_path, root, protocol):
     }  # fmt: skip
     assert list(content["metrics"]) == ["Set5", "Set14"]
     five, fourteen = content["metrics"].values()
-    assert set(five) == {"psnr", "ssim", "images", "bicubic", "per_image"}
+    assert set(five) == {"psnr", "ssim", "lsd", "images", "bicubic", "per_image"}
     assert set(fourteen) == set(five) | {"whole"}
     assert (five["images"], fourteen["images"], fourteen["whole"]) == (5, 1, 14)
     for scores in (five, fourteen):
@@ -178,7 +178,7 @@ def test_bicubic_on_lr_by_a_degradation(monkeypatch, capsys, tmp_path, root):
     assert (content["seed"], content["trained_on"]) == (42, None)
     scores = content["metrics"]["Set5"]
     assert "protocol" not in scores
-    assert scores["standard"].keys() == {"psnr", "ssim", "bicubic"}
+    assert scores["standard"].keys() == {"psnr", "ssim", "lsd", "bicubic"}
     assert scores["standard"]["psnr"] > scores["psnr"] + 0.1
     out = capsys.readouterr().out
     assert f"{scores['psnr'] - scores['standard']['psnr']:+.2f}" in out

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from sr_lightning.cli import pool as module
 from sr_lightning.cli.compose import Composer
 from sr_lightning.cli.pool import Settings, launch_on_pool
-from sr_lightning.sweeps.cells import config_hash
+from sr_lightning.report.identity import config_hash
 from sr_lightning.sweeps.jobs import Cell
 from sr_lightning.sweeps.launching import Launch
 from sr_lightning.sweeps.slots import Need

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sr_lightning.cli.compose import Composer
 from sr_lightning.cli.resolve import resolve
-from sr_lightning.sweeps.cells import config_hash
+from sr_lightning.report.identity import config_hash
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -58,5 +58,13 @@ def test_looking_at_the_folder_leaves_the_configuration_as_it_is():
 
 def test_relative_and_absolute_paths_are_the_same_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    assert folder(composed("data.root=here")) == folder(composed(f"data.root={tmp_path}/here"))
-    assert folder(composed("data.root=here")) != folder(composed("data.root=there"))
+    assert folder(composed("data.lr_dir=here")) == folder(composed(f"data.lr_dir={tmp_path}/here"))
+    assert folder(composed("data.lr_dir=here")) != folder(composed("data.lr_dir=there"))
+
+
+def test_a_checkout_that_was_moved_meets_the_same_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    here = folder(composed("model=espcn"))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert folder(composed("model=espcn", f"paths.data={tmp_path}", "paths.cache=c")) == here

@@ -1,6 +1,5 @@
 """Pages in a real browser: Chromium, driven by Playwright, without a network."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,20 +11,6 @@ import pytest
 from sr_lightning.comparison.page import render
 from sr_lightning.comparison.payload import Payload, payload
 from sr_lightning.comparison.runs import read_runs
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, or a reason to skip."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next((found for name in names if (found := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"no browser on this machine: none of {', '.join(names)} is on the PATH")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="session")

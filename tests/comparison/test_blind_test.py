@@ -21,8 +21,9 @@ from sr_lightning.refusal import Refusal
 from sr_lightning.report.samples import Facts, write_samples
 
 
-def write_run(folder: Path, *, images: int, value: int, box: int = 0) -> Path:
-    pictures = {key: np.full((24, 24, 3), value, np.uint8) for key in ("lr", "bicubic", "sr", "hr", "whole")}
+def write_run(folder: Path, *, images: int, value: int, box: int = 0, side: int = 12) -> Path:
+    pictures = {key: np.full((24, 24, 3), 100, np.uint8) for key in ("bicubic", "hr", "whole")}
+    pictures |= {"sr": np.full((24, 24, 3), value, np.uint8), "lr": np.full((side, side, 3), 100, np.uint8)}
     facts = [Facts("Set5", f"image{i}", (box, 0, 24, 24), (48, 48), 30.0, 0.9, 28.0, 0.8) for i in range(images)]
     write_samples(folder, [(each, pictures) for each in facts], side=24)
     return folder
@@ -113,5 +114,9 @@ def test_runs_without_common_crops_are_refused(tmp_path: Path):
     a = write_run(tmp_path / "a", images=1, value=10)
     with pytest.raises(Refusal, match="no crops of the same images"):
         questions(a, write_run(tmp_path / "b", images=1, value=10, box=24))
+    with pytest.raises(Refusal, match="at the same scale"):
+        questions(a, write_run(tmp_path / "c", images=1, value=10, side=6))
+    with pytest.raises(Refusal, match=r"expected two runs, got .* twice"):
+        questions(a, tmp_path / "b" / ".." / "a")
     with pytest.raises(Refusal, match="holds no samples"):
         questions(a, tmp_path)

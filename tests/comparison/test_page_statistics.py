@@ -1,10 +1,10 @@
-"""The browser's bootstrap, fronts and words, against those of `report.statistics` and by hand."""
+"""The browser's bootstrap, fronts and words, against those of `comparison.statistics` and by hand."""
 
 import numpy as np
 import pytest
 
 from sr_lightning.comparison.pareto import pareto_fronts
-from sr_lightning.comparison.statistics import Group, interval, student_quantile
+from sr_lightning.comparison.statistics import Group, interval, paired_difference, student_quantile
 from tests.comparison.test_page_table import settle
 
 
@@ -67,10 +67,21 @@ def test_fronts_agree_with_python(script):
     assert script("points => fronts(points)", points) == pareto_fronts(points, ("max", "max"))
 
 
-def test_one_image_and_equal_scores(script):
-    group = "{first: [[1, 2, 3]], second: [[1, 2, 3]]}"
+def test_equal_scores(script):
+    group = "{first: [[1, 2, 3, 4, 5]], second: [[1, 2, 3, 4, 5]]}"
     assert script(f"(() => {{ const {{low, high}} = bootstrap([{group}]); return [low, high]; }})()") == [0, 0]
-    assert script("bootstrap([{first: [[1]], second: [[2]]}]).low") is None
+
+
+@pytest.mark.parametrize("sizes", [(1,), (2,), (4,), (5,), (2, 3), (4, 1), (1, 1, 1, 1, 1, 1)])
+def test_too_few_images_have_no_interval_here_nor_in_python(script, sizes):
+    """The page must not claim what the tables of the same runs call chance."""
+    random = np.random.default_rng(0)
+    first, second = ([random.normal(mean, 0.1, size).tolist() for size in sizes] for mean in (31, 30))
+    groups = [{"first": [a], "second": [b]} for a, b in zip(first, second, strict=True)]
+    here = script("groups => bootstrap(groups).low", groups)
+    sides = ([{str(k): dict(enumerate(scores)) for k, scores in enumerate(side)}] for side in (first, second))
+    there = paired_difference(*sides)
+    assert (here is None) == (there.low is None) == (sum(sizes) < 5 or min(sizes) < 2)
 
 
 def test_words_say_what_few_images_and_seeds_tell(page):

@@ -16,10 +16,10 @@ from PIL import Image
 from sr_lightning.cli.compose import Composer
 from sr_lightning.engine.train import train
 from sr_lightning.refusal import Refusal
+from sr_lightning.report.identity import config_hash
 from sr_lightning.report.progress import read_progress
 from sr_lightning.report.results import Results
 from sr_lightning.report.samples import read_samples
-from sr_lightning.sweeps.cells import config_hash
 
 Run = Callable[..., dict[str, Any]]
 

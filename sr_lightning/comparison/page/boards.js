@@ -45,7 +45,7 @@ function certainty(first, second, basis) {
   const groups = pairedGroups(first, second, basis, "psnr");
   if (!groups) return ["No scores of single images: how sure that is cannot be told."];
   const {low, high, images, seeds} = bootstrap(groups);
-  if (low === null) return ["One image cannot tell whether that is chance."];
+  if (low === null) return [`Cannot tell whether that is chance: ${tooFew(images)}.`];
   const real = low > 0 || high < 0, noise = Math.min(...seeds) < 2 ? "; another seed may turn it round" : "";
   return [element(`span.${real ? "sure" : "unsure"}`, {}, real ? "More than chance" : "That may be chance"),
     `: 95 % interval ${signed(low)} to ${signed(high)} dB over ${plural(images, "image")} and ${plural(seeds[0], "seed")} against ${seeds[1]}${noise}.`];

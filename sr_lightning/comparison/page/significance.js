@@ -47,20 +47,21 @@ function testWords(first, second, set, metric, result, groups) {
     element("p.note", {}, limits(result, groups)));
 }
 
-function claim({difference, low, high}, {better}, first, second) {
-  if (low === null) return "Cannot tell: one image has no interval.";
+function claim({difference, low, high, images}, {better}, first, second) {
+  if (low === null) return `Cannot tell: ${tooFew(images)}.`;
   if (low === 0 && high === 0) return "Both have the same scores.";
   if (low <= 0 && high >= 0) return "Cannot tell which is better: the interval holds zero.";
   return `${better * difference > 0 ? first.label : second.label} is better: the interval leaves zero out.`;
 }
 
 /** What so many images and seeds can tell, and what not. */
-function limits({images, seeds: [first, second]}, groups) {
+function limits({images, seeds: [first, second], samples}, groups) {
   const all = groups.reduce((sum, group) => sum + group.all.length, 0);
-  const parts = [`${RESAMPLES.toLocaleString("en")} resamples of ${plural(images, "image")}, ${plural(first, "seed")} against ${second}.`];
+  const drawn = samples.length ? `${RESAMPLES.toLocaleString("en")} resamples of ` : "";
+  const parts = [`${drawn}${plural(images, "image")}, ${plural(first, "seed")} against ${second}.`];
   if (images < all) parts.push(`${images} of ${all} images are scored on both sides; only they count.`);
   if (images < 6) {
-    parts.push(`${plural(images, "image")} cannot settle much: even a win on every one has p = ${(2 ** (1 - images)).toPrecision(2)} in a sign test.`);
+    parts.push(`${plural(images, "image")} cannot settle much: even a win on every one has p = ${smallestSignP(images).toPrecision(2)} in a sign test.`);
   }
   if (images < 30) parts.push(`${plural(images, "image")} speak of photographs like these, not of a benchmark.`);
   if (first === 1 && second === 1) parts.push("One seed each: training noise is not in the interval; another seed may turn it round.");

@@ -1,8 +1,10 @@
 "use strict";
-// Means over seeds, Pareto fronts, and the paired bootstrap of sr_lightning/report/statistics.py, which says why it
+// Means over seeds, Pareto fronts, and the paired bootstrap of sr_lightning/comparison/statistics.py, which says why it
 // widens resamples and takes quantiles of a t distribution.
 
 const RESAMPLES = 10000;
+// Fewer images have no interval, and how much a set of one varies, nothing shows: _FEWEST of statistics.py.
+const FEWEST = 5;
 
 function mean(values) {
   return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
@@ -45,13 +47,13 @@ function fronts(points) {
  * The difference of two sides' mean scores, and how it varies over images and seeds drawn anew.
  *
  * groups: one per set, {first, second}: scores [seed][image]; images of a group are the same in both. Each group counts
- * alike in the mean. Returns {difference, samples (sorted), low, high, images, seeds}; low and high are null where
- * no set has two images.
+ * alike in the mean. Returns {difference, samples (sorted), low, high, images, seeds}; low and high are null for
+ * fewer than five images, or a set of one.
  */
 function bootstrap(groups, {resamples = RESAMPLES, seed = 0} = {}) {
   const images = groups.map(group => group.first[0].length), seeds = ["first", "second"].map(side => groups[0][side].length);
   const told = {difference: mean(groups.map(group => mean(imageDifferences(group)))), images: images.reduce((sum, count) => sum + count), seeds};
-  if (Math.max(...images) < 2) return {...told, samples: [], low: null, high: null};
+  if (told.images < FEWEST || Math.min(...images) < 2) return {...told, samples: [], low: null, high: null};
   const samples = resampled(groups, randomNumbers(seed), resamples), outside = tail(groups);
   return {...told, samples, low: quantile(samples, outside), high: quantile(samples, 1 - outside)};
 }
@@ -93,7 +95,7 @@ function imageDifferences({first, second}) {
 
 /** The share of resamples on each side of the interval: 0.025 for many images and seeds, less for few. */
 function tail(groups) {
-  const parts = groups.filter(group => group.first[0].length > 1).map(group => spreadPart(imageDifferences(group), groups.length));
+  const parts = groups.map(group => spreadPart(imageDifferences(group), groups.length));
   for (const side of ["first", "second"]) {
     const runs = groups[0][side].map((_, run) => mean(groups.map(group => mean(group[side][run]))));
     if (runs.length > 1) parts.push(spreadPart(runs, 1));
@@ -128,6 +130,9 @@ function quantile(sorted, share) {
   const place = share * (sorted.length - 1), below = Math.floor(place);
   return sorted[below] + (place - below) * ((sorted[below + 1] ?? sorted[below]) - sorted[below]);
 }
+
+/** Why there is no interval. */
+const tooFew = images => (images < FEWEST ? `fewer than ${FEWEST} images have no interval` : "a set of one image has no interval");
 
 /** Two-sided p of the sign test where one side wins on each of n images: the smallest that n images can give. */
 const smallestSignP = images => 2 ** (1 - images);

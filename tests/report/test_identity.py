@@ -1,0 +1,66 @@
+"""A run is known by what it gives, and by nothing else."""
+
+import copy
+
+import pytest
+
+from sr_lightning.cli.compose import Composer
+from sr_lightning.report.identity import IRRELEVANT, config_hash
+
+
+@pytest.fixture(scope="module")
+def config() -> dict:
+    return Composer("train").compose(["model=espcn"]).tree
+
+
+def changed(config: dict, path: str, value: object) -> dict:
+    tree = copy.deepcopy(config)
+    *parents, last = path.split(".")
+    node = tree
+    for part in parents:
+        node = node[part]
+    node[last] = value
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("resume", "somewhere"), ("compile", True), ("logger.csv._target_", "other"), ("paths.cache", "/elsewhere"),
+        ("names.group", "mine"), ("names.experiment", "e"), ("trainer.devices", 2), ("trainer.accelerator", "cuda"),
+        ("data.num_workers", 3), ("data.store", "ram"), ("callbacks.progress.refresh", 1.0), ("sweep.name", "s"),
+        ("data.root", "/elsewhere"), ("model.spec.paper", "corrected"), ("data.spec.about", "corrected"),
+        ("trainer.log_every_steps", 7),
+    ],
+)  # fmt: skip
+def test_what_a_run_does_not_depend_on_leaves_its_folder(config, path, value):
+    assert config_hash(changed(config, path, value)) == config_hash(config)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("seed", 1), ("scale", 3), ("trainer.max_steps", 7), ("trainer.precision", "32-true"), ("optimizer.lr", 0.5),
+        ("data.batch_size", 3), ("names.data", "t91"), ("paths.catalogue", ["/mine"]), ("eval", ["set5"]),
+        ("protocol", "rgb"), ("loss.mse.weight", 2.0), ("model.channels", 3),
+        ("data.train_dir", "/elsewhere"), ("data.spec.splits", {"train": {"images": 1}}),
+    ],
+)  # fmt: skip
+def test_what_a_run_depends_on_makes_it_another(config, path, value):
+    assert config_hash(changed(config, path, value)) != config_hash(config)
+
+
+def test_every_irrelevant_key_is_one_of_the_configuration(config):
+    for path in IRRELEVANT:
+        node = config
+        for part in path.split("."):
+            assert part in node, path
+            node = node[part]
+
+
+def test_the_order_of_keys_does_not_count_nor_does_what_an_experiment_left_of_a_loss(config):
+    turned = dict(reversed(config.items()))
+    turned["loss"] = {**config["loss"], "perceptual": {"weight": 0.1}}
+    assert config_hash(turned) == config_hash(config)
+    assert len(config_hash(config)) == 12
+    assert config["loss"].keys() == {"mse"}  # what is given stays as it is
