@@ -14,7 +14,7 @@ from sr_lightning.cli.compose import Composed, Composer, Tree, cells, quoted
 from sr_lightning.cli.refuse import Impossible, looking_once
 from sr_lightning.cli.resolve import on_its_own
 from sr_lightning.refusal import Refusal
-from sr_lightning.report.identity import config_hash
+from sr_lightning.report.identity import IRRELEVANT, config_hash
 
 Check = Callable[[Tree, dict[str, Any]], None]
 
@@ -168,15 +168,22 @@ def group_argument(name: str | None, overrides: Sequence[Override]) -> str:
 
 
 def group_name(overrides: Sequence[Override]) -> str:
-    """Return a name for a sweep without one: its swept keys and six digits of all its arguments."""
+    """Return a name for a sweep without one: its swept keys, and six digits of all arguments that change a result.
+
+    Typed again with another logger or number of devices, it is the same sweep.
+    """
     swept = [override.key_or_group for override in overrides if override.is_sweep_override()]
     what = sorted(
         str(override.input_line)
         for override in overrides
-        if not override.is_hydra_override() and not override.key_or_group.startswith("sweep.")
+        if not override.is_hydra_override() and not _is_irrelevant(override.key_or_group)
     )
     digest = hashlib.sha256("\n".join(what).encode()).hexdigest()[:6]
     return f"{'+'.join(key.replace('/', '.') for key in swept) or 'sweep'}_{digest}"
+
+
+def _is_irrelevant(key: str) -> bool:
+    return any(key == path or key.startswith(f"{path}.") for path in IRRELEVANT)
 
 
 def expand(composer: Composer, overrides: Sequence[Override], further: Sequence[str]) -> list[Cell]:

@@ -131,6 +131,8 @@ def read_runs(paths: Sequence[Path]) -> Found:
             runs.append(read_run(folder))
         except (OSError, ValueError, yaml.YAMLError) as error:
             skipped.append((folder, " ".join(str(error).split())))
+        except (KeyError, TypeError, AttributeError) as error:
+            skipped.append((folder, f"results.json is not that of a run: {error!r}"))
     return Found(runs, skipped)
 
 

@@ -173,6 +173,7 @@ def test_the_group_does_not_depend_on_order_or_on_how_it_runs():
 
     assert group("scale=2,4", "model=espcn") == group("model=espcn", "scale=2,4", "hydra.launcher.jobs=3")
     assert group("scale=2,4") == group("scale=2,4", "sweep.skip_impossible=true")
+    assert group("scale=2,4") == group("scale=2,4", "logger=wandb", "trainer.devices=2", "paths.runs=elsewhere")
     assert group("scale=2,4") != group("scale=2,3")
     assert group("module/discriminator=srgan,patch").startswith("module.discriminator_")
     assert group("scale=2").startswith("sweep_")

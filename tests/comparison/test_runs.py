@@ -77,6 +77,7 @@ def test_folders_are_searched_once_and_not_inside_runs(one, tmp_path):
         ("[]", "not that of a run: it has no 'status'"),
         ('{"status": "finished", "scale": 2, "protocol": {}}', "it has no 'model'"),
         ('{"status": "finished", "model": "a", "scale": "x", "protocol": {}}', "invalid literal"),
+        ('{"status": "finished", "model": "a", "scale": 2, "protocol": {}, "git": {"commit": null}}', "that of a run"),
     ],
 )
 def test_what_is_no_run_is_skipped_with_the_reason(one, tmp_path, text, reason):
