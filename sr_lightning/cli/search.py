@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -10,7 +12,7 @@ from sr_lightning.cli.check import compose_checked
 from sr_lightning.cli.compose import Composed, Composer
 from sr_lightning.cli.refuse import Impossible
 from sr_lightning.cli.sweep import Cell, Check, group_argument
-from sr_lightning.refusal import Refusal
+from sr_lightning.refusal import Refusal, nearest
 from sr_lightning.sweeps.space import read_space
 
 
@@ -46,6 +48,7 @@ def plan_search(composer: Composer, overrides: Sequence[Override], whole: Compos
         Refusal: nothing is searched, an argument is wrong, or a corner cannot be trained.
     """
     settings = whole.hydra("sweeper")
+    _check_settings(settings)
     texts = [str(override.input_line) for override in overrides]
     space = read_space(settings["params"], texts)
     named = [] if whole.tree["names"]["group"] else [group_argument(whole.tree["sweep"]["name"], overrides)]
@@ -68,6 +71,25 @@ def plan_search(composer: Composer, overrides: Sequence[Override], whole: Compos
         objectives=whole.tree["sweep"]["objectives"],
         overrides=[*texts, *named],
     )
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse what Hydra hands to a search unread; a sweeper of another kind may have none of these keys."""
+    for key, least in (("n_trials", 1), ("n_jobs", 1), ("seed", 0)):
+        value = settings.get(key, least)
+        if type(value) is not int or value < least:
+            raise Refusal(f"hydra.sweeper.{key}: expected an integer from {least} on, got {value!r}.")
+    rate = settings.get("max_failure_rate", 0)
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
+        raise Refusal(f"hydra.sweeper.max_failure_rate: expected a share from 0 to 1, got {rate!r}.")
+    storage = settings.get("storage", "sqlite:///")
+    if not isinstance(storage, str) or "://" not in storage:
+        raise Refusal(f"hydra.sweeper.storage: expected a database such as sqlite:///study.db, got {storage!r}.")
+    module, _, name = str((settings.get("sampler") or {}).get("_target_", "")).rpartition(".")
+    if module == "optuna.samplers" and find_spec("optuna"):
+        known = import_module(module).__all__
+        if name not in known:
+            raise Refusal(f"hydra.sweeper.sampler._target_: optuna.samplers has no {name}{nearest(name, known)}")
 
 
 def _corners(ends: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:

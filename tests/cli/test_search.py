@@ -62,3 +62,20 @@ def test_nothing_to_search_is_refused(plan):
 
 def test_a_search_needs_the_flag(refusal):
     assert refusal("hparams_search=width_depth") == "hparams_search=width_depth trains many times; add -m."
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("n_trials=two", "n_trials: expected an integer from 1 on, got 'two'"),
+        ("n_trials=0", "n_trials: expected an integer from 1 on, got 0"),
+        ("n_jobs=0", "n_jobs: expected an integer from 1 on, got 0"),
+        ("seed=-1", "seed: expected an integer from 0 on, got -1"),
+        ("max_failure_rate=x", "max_failure_rate: expected a share from 0 to 1, got 'x'"),
+        ("max_failure_rate=1.5", "max_failure_rate: expected a share from 0 to 1, got 1.5"),
+        ("storage=nonsense", "storage: expected a database such as sqlite:///study.db, got 'nonsense'"),
+        ("sampler._target_=optuna.samplers.TPESample", "has no TPESample; did you mean 'TPESampler'?"),
+    ],
+)
+def test_settings_of_a_search_are_refused_before_it(refusal, argument, expected):
+    assert expected in refusal("-m", "hparams_search=width_depth", f"hydra.sweeper.{argument}")
