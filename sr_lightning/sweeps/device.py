@@ -62,7 +62,9 @@ def place_of(launcher: str, settings: Mapping[str, Any], *, trainer: Mapping[str
     if need.kind == "gpu":
         device = Device(_gpu_name(share.gpus[0]), None, share.gpus[0])
     else:
-        device = Device(f"cpu ({os.cpu_count()} cores)", int(os.environ.get("OMP_NUM_THREADS", share.threads)))
+        # OpenMP takes a number for each level of nesting ("4,2"), and ignores what is none.
+        told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+        device = Device(f"cpu ({os.cpu_count()} cores)", int(told) if told.isdecimal() else share.threads)
     return Place(device, min(cells, slots.at_once(need)))
 
 

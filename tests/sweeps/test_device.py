@@ -41,9 +41,10 @@ def test_hydras_own_launcher_takes_all_cores_for_one_after_the_other():
     assert place_of("basic", {}, trainer=CPU, cells=3) == Place(Device(device_name("cpu"), threads=8), at_once=1)
 
 
-def test_a_person_may_say_how_many_threads(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert place_of("pool", POOL, trainer=CPU, cells=3).device.threads == 3
+@pytest.mark.parametrize(("told", "threads"), [("3", 3), ("5,2", 5), ("many", 2), ("", 2)])
+def test_a_person_may_say_how_many_threads(monkeypatch, told, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert place_of("pool", POOL, trainer=CPU, cells=3).device.threads == threads
 
 
 @pytest.mark.parametrize(
