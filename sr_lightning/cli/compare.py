@@ -10,6 +10,7 @@ from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.compose import Tree, parse_overrides, quoted
 from sr_lightning.comparison.runs import find_runs
 from sr_lightning.refusal import Refusal
+from sr_lightning.report.ownership import COMPARE, check_target
 from sr_lightning.sweeps.manifest import read_manifest
 
 EXAMPLES = (
@@ -27,9 +28,7 @@ EXAMPLES = (
 # The suffix of each format, and the words by which a file is known to be one of ours.
 Kind = Literal["html", "csv", "md", "latex"]
 SUFFIXES: dict[Kind, str] = {"html": ".html", "csv": ".csv", "md": ".md", "latex": ".tex"}
-MARKS: dict[Kind, str] = {**dict.fromkeys(SUFFIXES, "sr_lightning compare"), "csv": "label,experiment,board,"}
-# They stand at the beginning.
-_HEAD = 4096
+MARKS: dict[Kind, str] = {**dict.fromkeys(SUFFIXES, COMPARE), "csv": "label,experiment,board,"}
 
 
 def main() -> None:
@@ -85,12 +84,7 @@ def target(output: str | None, kind: str | None) -> tuple[Path, Kind]:
     if found is None or wanted not in (None, found):
         suffixes = f"{SUFFIXES[wanted]} (format={kind})" if wanted else ", ".join(SUFFIXES.values())
         raise Refusal(f"output: expected a name that ends in {suffixes}, got {path}.")
-    if path.is_dir():
-        raise Refusal(f"output: expected a file, got {path}, which is a folder.")
-    if not path.parent.is_dir():
-        raise Refusal(f"output: expected a folder that exists, got {path.parent}, which does not.")
-    if path.is_file() and not _is_ours(path, found):
-        raise Refusal(f"output: {path} is there and was not written by compare; give another name.")
+    check_target("output", path, mark=MARKS[found], command="compare")
     return path, found
 
 
@@ -156,8 +150,3 @@ def _check_blind(tree: Tree) -> None:
 
 def _shown(values: Sequence[Any]) -> str:
     return ", ".join(map(str, values)) or "none"
-
-
-def _is_ours(path: Path, kind: Kind) -> bool:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return MARKS[kind] in file.read(_HEAD)

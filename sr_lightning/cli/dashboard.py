@@ -12,6 +12,7 @@ from sr_lightning.cli.app import Command, launch, refuse
 from sr_lightning.cli.check import CHOICES
 from sr_lightning.cli.compose import Tree
 from sr_lightning.refusal import Refusal, nearest
+from sr_lightning.report.ownership import DASHBOARD, check_target
 from sr_lightning.tracking.dashboard_boards import Wanted
 
 EXAMPLES = (
@@ -120,7 +121,4 @@ def _is_symbol(letter: str) -> bool:
 def _check_file(path: Path) -> None:
     if path.suffix.lower() != ".json":
         raise Refusal(f"dry_run: expected a name that ends in .json, got {path}.")
-    if path.is_dir():
-        raise Refusal(f"dry_run: expected a file, got {path}, which is a folder.")
-    if not path.parent.is_dir():
-        raise Refusal(f"dry_run: expected a folder that exists, got {path.parent}, which does not.")
+    check_target("dry_run", path, mark=DASHBOARD, command="dashboard")

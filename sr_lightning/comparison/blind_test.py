@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sr_lightning.refusal import Refusal
-from sr_lightning.report.samples import Sample, read_samples
+from sr_lightning.report.samples import Sample, damaged_picture, read_samples
 
 Side = Literal["A", "B"]
 Choice = Literal["left", "right", "same"]
@@ -90,7 +90,7 @@ def questions(run_a: Path, run_b: Path) -> list[Question]:
     """Return the crops that both runs have.
 
     Raises:
-        Refusal: they have none in common, or are of different scales and so no fair pair.
+        Refusal: they have none in common, are of different scales and so no fair pair, or a picture cannot be read.
     """
     if run_a.resolve() == run_b.resolve():
         raise Refusal(f"ab: expected two runs, got {run_a} twice.")
@@ -110,10 +110,14 @@ def questions(run_a: Path, run_b: Path) -> list[Question]:
 
 
 def _samples(run: Path) -> dict[tuple[Any, ...], Sample]:
-    found = {(sample.set, sample.image, sample.box): sample for sample in read_samples(run)}
-    if not found:
+    samples, sound = read_samples(run), set[str]()
+    if not samples:
         raise Refusal(f"ab: expected the folders of two finished runs, got {run}, which holds no samples/.")
-    return found
+    for sample in samples:
+        path = damaged_picture(sample, sound=sound)
+        if path is not None:
+            raise Refusal(f"ab: expected pictures of each crop, got {path}, which cannot be read.")
+    return {(sample.set, sample.image, sample.box): sample for sample in samples}
 
 
 def order(count: int, *, seed: int, observer: str) -> list[tuple[int, Side]]:

@@ -17,6 +17,7 @@ Kind = Literal["bicubic", "published", "ours", "waiting"]
 # Digits that papers print, and whether less is better.
 DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4, "lsd": 2}
 LOWER = ("lpips", "lsd")
+LSD_HINT = "LSD is the log-spectral distance, no perceptual metric: noise lowers it too."
 HEADINGS = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "lsd": "LSD"}
 
 
@@ -215,6 +216,8 @@ def _remark(comparison: Comparison, row: Row) -> str:
         parts.append(f"{runs[0].status}{reached}")
     elif row.left_out:
         parts.append(f"{len(row.left_out)} more {'run' if len(row.left_out) == 1 else 'runs'} left out")
+    if any(run.ema is not None for run in runs) and " EMA" not in comparison.names[row.experiment]:
+        parts.append("EMA weights")
     if any(run.overlap for run in runs):
         parts.append("trained on images it is scored on")
     if any(run.random_features for run in runs):
@@ -269,11 +272,13 @@ def _notes(board: Board, order: Leaderboard) -> list[str]:
         common = ", ".join(order.common_sets) or "none"
         notes.append(f"Ranked by mean PSNR over the sets that all rows have: {common}.")
     if order.gans:
-        names = {"lpips": "LPIPS", "lsd": "LSD, the log-spectral distance, since not all rows have LPIPS"}
+        front = "GANs have no rank by PSNR; front 1 is what no row beats in both PSNR and"
         notes.append(
-            f"GANs have no rank by PSNR; front 1 is what no row beats in both PSNR and {names[order.perceptual]}."
-            if order.perceptual
-            else "GANs have no rank by PSNR, and no perceptual metric was measured on all rows."
+            {
+                "lpips": f"{front} LPIPS.",
+                "lsd": f"{front} LSD, since not all rows have LPIPS. {LSD_HINT}",
+                None: "GANs have no rank by PSNR, and no perceptual metric was measured on all rows.",
+            }[order.perceptual]
         )
     return notes
 

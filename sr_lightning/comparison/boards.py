@@ -1,7 +1,8 @@
 """Boards: the runs whose numbers may be held against each other.
 
 Two scores are comparable where scale, protocol, the degradation of the scored LR and the images are the same; all else
-is another board, or another set of the same board.
+is another board, or another set of the same board. Whether weights were averaged is no rule of scoring but something
+that a run chose, as it chose its loss: runs with and without EMA stand on one board, which shows what EMA is worth.
 """
 
 import json
@@ -26,7 +27,7 @@ class Board:
 
     Attributes:
         scale: the upscaling factor.
-        protocol: as in `results.json`, without the degradation.
+        protocol: as in `results.json`, without the degradation and without `ema`.
         degradation: that made the scored LR; None for the LR of the sets, or MATLAB's bicubic.
         validation_only: whether the images are those that chose the weights, and no benchmark.
         sets: names of the sets, the most common first; a name stands for the same images in all of the board's runs.
@@ -95,13 +96,14 @@ def _scored(run: Run) -> Mapping[str, Scores]:
 def _key(run: Run, name: str, scores: Scores) -> _Key:
     protocol = dict(scores.get("protocol") or run.protocol)
     degradation = protocol.pop("degradation", None)
+    protocol.pop("ema", None)
     images = tuple(sorted(scores.get("per_image") or ())) if name == VALIDATION else None
     return _Key(run.scale, json.dumps(protocol, sort_keys=True), degradation, images)
 
 
 def _key_without_scores(run: Run, runs: Sequence[Run], held: Mapping[_Key, Mapping[int, object]]) -> _Key:
     """Return the board on which a run will stand once it has scores, or one of its own."""
-    own = _key(run, "", {"protocol": {**run.protocol, "ema": run.ema is not None}})
+    own = _key(run, "", {})
     if own in held:
         return own
     for key, numbers in held.items():

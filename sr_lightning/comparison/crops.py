@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from sr_lightning.comparison.runs import Run
-from sr_lightning.report.samples import Sample, read_samples
+from sr_lightning.refusal import Refusal
+from sr_lightning.report.samples import Sample, damaged_picture, read_samples
 
 
 @dataclass
@@ -38,18 +39,26 @@ class _Place(NamedTuple):
     pixels: str
 
 
-def crops_of(runs: Sequence[Run]) -> list[Crop]:
+class Gathered(NamedTuple):
+    """The crops of many runs, and of each run whose pictures are not all there a sentence that names the file."""
+
+    crops: list[Crop]
+    damaged: list[str]
+
+
+def crops_of(runs: Sequence[Run]) -> Gathered:
     """Gather the samples of runs by place, in an order that takes one image of each set first, then the second.
 
     Args:
         runs: their numbers in `by_run` are their places here.
     """
     found: dict[_Place, Crop] = {}
+    damaged: list[str] = []
+    sound: set[str] = set()
     for number, run in enumerate(runs):
-        for sample in read_samples(run.folder):
-            if not all(path.is_file() for path in sample.files.values()):
-                # A folder that was copied without its pictures.
-                continue
+        samples, told = _sound_samples(run.folder, sound)
+        damaged += told
+        for sample in samples:
             pixels = _digest(sample.files["lr"].read_bytes() + sample.files["hr"].read_bytes())
             place = _Place(run.scale, sample.set, sample.image, sample.box, pixels)
             found.setdefault(place, Crop(run.scale, sample)).by_run[number] = sample
@@ -58,7 +67,22 @@ def crops_of(runs: Sequence[Run]) -> list[Crop]:
     for crop in found.values():
         key = (crop.scale, crop.first.set)
         order[id(crop)] = turns[key] = turns.get(key, -1) + 1
-    return sorted(found.values(), key=lambda crop: order[id(crop)])
+    return Gathered(sorted(found.values(), key=lambda crop: order[id(crop)]), damaged)
+
+
+def _sound_samples(folder: Path, sound: set[str]) -> tuple[list[Sample], list[str]]:
+    """Return the samples of a run that can be shown, and at most one sentence on those that cannot."""
+    try:
+        samples = read_samples(folder)
+    except Refusal as refusal:
+        return [], [f"{folder} is shown without pictures: {refusal}"]
+    broken = {id(sample): path for sample in samples if (path := damaged_picture(sample, sound=sound)) is not None}
+    if not broken:
+        return samples, []
+    path = next(iter(broken.values()))
+    what = "cannot be read" if path.is_file() else "is not there"
+    told = f"{len(broken)} of {len(samples)} crops of {folder} are left out: {path.parent.name}/{path.name} {what}."
+    return [sample for sample in samples if id(sample) not in broken], [told]
 
 
 class Pictures:

@@ -22,12 +22,18 @@ def read_curves(path: Path, *, steps: int | None = None, hr_pixels: int | None =
 
     Returns:
         `step`, `hr_pixels` and the columns of the file by name; five digits of each value.
+
+    Raises:
+        ValueError: the file is no text, or has no column `step`.
     """
-    lines = path.read_text().splitlines() if path.is_file() else []
+    # A last line without an end may lack digits.
+    lines = path.read_text().rpartition("\n")[0].splitlines() if path.is_file() else []
     if len(lines) < 2:
         return {}
     names = lines[0].split(",")
-    # The program writes numbers alone: no quotes, no commas in a value. A run may be writing its last line.
+    if "step" not in names:
+        raise ValueError(f"expected a column step, got {lines[0][:40]!r}")
+    # The program writes numbers alone: no quotes, no commas in a value.
     rows = [row for row in (line.split(",") for line in lines[1:]) if len(row) == len(names)]
     validations = [index for index, name in enumerate(names) if name.startswith("val/")]
     kept = [rows[index] for index in _kept([any(row[index] for index in validations) for row in rows])]

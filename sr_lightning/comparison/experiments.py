@@ -85,7 +85,8 @@ def labels(runs: Sequence[Run], configs: Sequence[Mapping[str, Any]], *, seeds: 
         groups[f"{run.model} {run.loss} x{run.scale}"].append(number)
     found: dict[int, str] = {}
     for base, numbers in groups.items():
-        facts = [_facts(runs[number], seeds=seeds) for number in numbers]
+        decays = {runs[number].ema for number in numbers} - {None}
+        facts = [_facts(runs[number], seeds=seeds, several_decays=len(decays) > 1) for number in numbers]
         differing = [key for key in facts[0] if len({fact[key] for fact in facts}) > 1]
         rest = overrides([configs[number] for number in numbers])
         for number, fact, override in zip(numbers, facts, rest, strict=True):
@@ -97,7 +98,7 @@ def labels(runs: Sequence[Run], configs: Sequence[Mapping[str, Any]], *, seeds: 
 def _parts(facts: Mapping[str, Any], override: Mapping[str, Any]) -> list[str]:
     """Return what tells a run from the others: facts first, then single keys, the seed last."""
     seed = [f"seed={facts['seed']}"] if "seed" in facts else []
-    ema = ["EMA"] if facts.get("ema") else []
+    ema = [facts["ema"]] if facts.get("ema") else []
     parts = [f"{key}={_short(value)}" for key, value in facts.items() if key not in ("ema", "seed")]
     # A data set, module or degradation that differs brings keys of its own.
     brought = tuple(f"{key}." for key in facts)
@@ -110,14 +111,15 @@ def _part(key: str, value: Any) -> str:
     return f"{key.rpartition('.')[2]}={_short(value)}"
 
 
-def _facts(run: Run, *, seeds: bool) -> dict[str, Any]:
+def _facts(run: Run, *, seeds: bool, several_decays: bool) -> dict[str, Any]:
+    ema = f"EMA={_short(run.ema)}" if several_decays else "EMA"
     facts = {
         "data": run.data,
         "module": run.module,
         # resize_pil_x4_...: what follows the scale stands among the keys.
         "degradation": (run.degradation or "").partition(f"_x{run.scale}")[0],
         "steps": run.max_steps,
-        "ema": run.ema,
+        "ema": None if run.ema is None else ema,
         "warm_start": run.warm_start,
     }
     return {**facts, "seed": run.seed} if seeds else facts

@@ -42,13 +42,13 @@ def _rows(comparison: Comparison, number: int) -> list[dict[str, Any]]:
             "rank": row.rank if counts else None,
             "front": row.front if counts else None,
             "benchmark": bool(board.sets) and not board.validation_only,
-            **{f"protocol_{rule}": board.protocol.get(rule) for rule in _RULES},
-            "lr_by": board.degradation,
         }
         scored: list[tuple[str | None, Scores]] = [*board.scores[number].items()]
         for name, scores in scored or [(None, {})]:
             bicubic = scores.get("bicubic") or {}
             values = {"set": name, "images": scores.get("images"), **{key: scores.get(key) for key in METRICS}}
+            rules = scores.get("protocol") or run.protocol
+            protocol = {f"protocol_{rule}": rules.get(rule) for rule in _RULES}
             baseline = {f"bicubic_{key}": bicubic.get(key) for key in METRICS}
-            rows.append({**shared, **values, **baseline, **facts})
+            rows.append({**shared, **protocol, "lr_by": board.degradation, **values, **baseline, **facts})
     return rows

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from sr_lightning.comparison.board_table import HEADINGS, LOWER, BoardTable, Line, Value, count
 from sr_lightning.comparison.figure import Figure
+from sr_lightning.report.ownership import COMPARE
 
-MARK = "% written by sr_lightning compare"
+MARK = f"% written by {COMPARE}"
 NEEDS = "% needs \\usepackage{booktabs,graphicx}"
 _SPECIAL = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",

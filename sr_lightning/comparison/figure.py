@@ -113,19 +113,18 @@ def _figure(board: Board, crop: Crop, methods: Sequence[_Method]) -> Figure:
         f"{crop.first.image} of {crop.first.set} at x{crop.scale}. PSNR and SSIM are those of the crop. "
         f"{rules[0].upper()}{rules[1:]}."
     )
-    name = re.sub(r"[^A-Za-z0-9-]+", "_", f"{crop.first.set}_{crop.first.image}")
+    name = re.sub(r"[^A-Za-z0-9-]+", "_", f"{crop.first.set}_{crop.first.image}_x{crop.scale}")
     return Figure(draw_figure(crop, methods), caption, name)
 
 
 def _with_distinct_names(figures: Sequence[Figure]) -> list[Figure]:
-    """Number figures of one image: it is shown at several scales, or under several protocols."""
-    counts: dict[str, int] = {}
-    distinct = []
+    """Number figures of one image at one scale: it is shown under several protocols."""
+    distinct: dict[str, Figure] = {}
     for figure in figures:
-        counts[figure.name] = number = counts.get(figure.name, 0) + 1
-        name = figure.name if number == 1 else f"{figure.name}_{number}"
-        distinct.append(Figure(figure.picture, figure.caption, name))
-    return distinct
+        names = (figure.name, *(f"{figure.name}_{number}" for number in range(2, len(figures) + 1)))
+        name = next(name for name in names if name not in distinct)
+        distinct[name] = Figure(figure.picture, figure.caption, name)
+    return list(distinct.values())
 
 
 def _chosen(comparison: Comparison, order: Leaderboard, count: int) -> list[Row]:

@@ -100,9 +100,10 @@ def leaderboard(board: Board, runs: Sequence[Run], experiments: Sequence[int]) -
 
 
 def _last_of_each_seed(numbers: Sequence[int], board: Board, runs: Sequence[Run]) -> list[int]:
-    """Return the runs that are scored; of several with one seed the last by its folder's name, often a time."""
+    """Return the runs that are scored; of several with one seed the one that ended last."""
     found: dict[int | None, int] = {}
-    for number in sorted(numbers, key=lambda number: runs[number].folder):
+    # Copied together they may bear one time: then the last by the folder's name, which is often a time too.
+    for number in sorted(numbers, key=lambda number: (runs[number].ended, runs[number].folder)):
         if board.scores[number]:
             found[runs[number].seed] = number
     return sorted(found.values())

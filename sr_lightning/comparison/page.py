@@ -11,11 +11,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from sr_lightning.comparison.payload import Payload
+from sr_lightning.report.html import html_environment
 
 # In the order in which they build on each other; they share one scope.
 SCRIPTS = (
@@ -97,11 +98,4 @@ def _inline(text: str) -> Markup:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("sr_lightning.comparison", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html")
+    return html_environment("sr_lightning.comparison", "page").get_template("page.html")

@@ -14,6 +14,9 @@ from sr_lightning.comparison.leaderboard import Leaderboard, Row
 from sr_lightning.comparison.ranking import FACTS, Comparison, compare, protocol_text, published
 from sr_lightning.comparison.runs import Run
 
+# Two hundred runs that were copied without their pictures need no two hundred lines.
+_MOST_DAMAGED = 5
+
 
 @dataclass(frozen=True)
 class Payload:
@@ -38,9 +41,9 @@ def payload(runs: Sequence[Run], *, title: str, budget_bytes: int, notes: Sequen
         notes: what else is to be said, such as runs that cannot be read.
     """
     comparison = compare(runs)
-    crops = crops_of(runs)
+    crops, damaged = crops_of(runs)
     embedded = embed(crops, budget_bytes=budget_bytes)
-    told = [*notes, *notes_of(runs)]
+    told = [*notes, *notes_of(runs, damaged)]
     if embedded.left_out:
         told.append(
             f"{len(embedded.crops)} of {len(crops)} crops are shown: images.megabytes={budget_bytes / 1e6:g} holds "
@@ -59,9 +62,17 @@ def payload(runs: Sequence[Run], *, title: str, budget_bytes: int, notes: Sequen
     return Payload(_json(data), embedded.images)
 
 
-def notes_of(runs: Sequence[Run]) -> list[str]:
-    """Return what a reader of any comparison must know of its runs."""
-    notes = []
+def notes_of(runs: Sequence[Run], damaged: Sequence[str] = ()) -> list[str]:
+    """Return what a reader of any comparison must know of its runs.
+
+    Args:
+        runs: all of them; what is damaged of their files is told.
+        damaged: a sentence on each run whose crops are not all there, as `crops_of` returns them.
+    """
+    sentences = [*(sentence for run in runs for sentence in run.damaged), *damaged]
+    notes = sentences[:_MOST_DAMAGED]
+    if len(sentences) > len(notes):
+        notes.append(f"{len(sentences) - len(notes)} more files of runs cannot be read.")
     random = sum(run.random_features for run in runs)
     if random:
         notes.append(f"{random} of the runs compared RANDOM features in a perceptual loss: no result to judge by.")

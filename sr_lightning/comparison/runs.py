@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOT_SEARCHED = frozenset({"checkpoints", "panels", "samples", "wandb", ".git", ".hydra"})
 # What a run cannot be shown without.
 _NEEDED = ("status", "model", "scale", "protocol")
+# What a protocol cannot be told without.
+_RULES = ("name", "color", "border", "rounding")
 # Facts that stand in `results.json` under the same name, None where an older run has not written them.
 _PLAIN = (
     "error", "module", "loss", "data", "seed", "parameters", "multiply_adds", "steps", "max_steps", "hr_pixels",
@@ -56,6 +58,8 @@ class Run:
         validation: scores of the images that chose the weights; None before they were scored.
         curves: columns of `metrics.csv`.
         config: its configuration; empty where there is none.
+        ended: Unix time at which its results were last written; while it runs, its last sign of life.
+        damaged: a sentence on each of its other files that cannot be read.
     """
 
     folder: Path
@@ -89,6 +93,8 @@ class Run:
     validation: Mapping[str, Any] | None
     curves: Curves
     config: Mapping[str, Any]
+    ended: float
+    damaged: tuple[str, ...]
 
     @property
     def gan(self) -> bool:
@@ -103,8 +109,14 @@ class Run:
     @property
     def published(self) -> Mapping[str, Any]:
         """What the network's paper printed: {protocol: {"x4": {set: [psnr, ssim]}}}."""
-        spec = (self.config.get("model") or {}).get("spec") or {}
-        return spec.get("published") or {}
+        spec = _mappings(_mappings(self.config).get("model")).get("spec")
+        return {
+            protocol: {
+                scale: {name: pair for name, pair in sets.items() if isinstance(pair, list) and len(pair) == 2}
+                for scale, sets in _mappings(scales).items()
+            }
+            for protocol, scales in _mappings(_mappings(spec).get("published")).items()
+        }
 
 
 @dataclass(frozen=True)
@@ -162,16 +174,23 @@ def read_run(folder: Path) -> Run:
     missing = [key for key in _NEEDED if key not in results] if isinstance(results, dict) else list(_NEEDED)
     if missing:
         raise ValueError(f"results.json is not that of a run: it has no {missing[0]!r}")
-    config = _config(folder / "config.yaml")
+    scale = int(results["scale"])
+    _check_scores(results)
+    damaged: list[str] = []
+    config = _readable(_read_config, folder / "config.yaml", damaged)
+    steps, hr_pixels = results.get("steps"), results.get("hr_pixels")
+    curves = _readable(
+        lambda path: read_curves(path, steps=steps, hr_pixels=hr_pixels), folder / "metrics.csv", damaged
+    )
     facts = {key: results.get(key) for key in _PLAIN}
     if facts["max_steps"] is None:
         # Of a run from before it stood in its results.
-        facts["max_steps"] = (config.get("trainer") or {}).get("max_steps")
+        facts["max_steps"] = _mappings(config).get("trainer", {}).get("max_steps")
     return Run(
         folder=folder,
         status=results["status"],
         model=results["model"],
-        scale=int(results["scale"]),
+        scale=scale,
         protocol=results["protocol"],
         **facts,
         overlap=len(results.get("overlap") or ()),
@@ -179,15 +198,50 @@ def read_run(folder: Path) -> Run:
         commit=_commit(results.get("git")),
         metrics=results.get("metrics") or {},
         validation=results.get("validation"),
-        curves=read_curves(folder / "metrics.csv", steps=results.get("steps"), hr_pixels=results.get("hr_pixels")),
+        curves=curves,
         config=config,
+        ended=(folder / "results.json").stat().st_mtime,
+        damaged=tuple(damaged),
     )
+
+
+def _check_scores(results: Mapping[str, Any]) -> None:
+    """Raise ValueError where scores are not as boards read them: without their rules nothing can be ranked."""
+    sets = {**(results.get("metrics") or {}), "validation": results.get("validation")}
+    scored = {name: scores for name, scores in sets.items() if scores}
+    rules = {"protocol": results["protocol"]}
+    rules |= {f"the protocol of {name}": own for name, each in scored.items() if (own := each.get("protocol"))}
+    for name, each in rules.items():
+        if not all(key in each for key in _RULES):
+            raise ValueError(f"results.json is not that of a run: {name} has not all of {', '.join(_RULES)}")
+    for name, each in scored.items():
+        shaped = all(isinstance(each.get(key) or {}, Mapping) for key in ("bicubic", "per_image"))
+        if not isinstance(each.get("images"), int) or not shaped:
+            raise ValueError(f"results.json is not that of a run: the scores of {name} are not as it writes them")
+
+
+def _readable(read: Callable[[Path], Mapping[str, Any]], path: Path, damaged: list[str]) -> Mapping[str, Any]:
+    """Return what a file holds, or nothing with a sentence on it: a run's row needs its `results.json` alone."""
+    try:
+        return read(path)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        damaged.append(f"{path} is left out: {' '.join(str(error).split())}.")
+        return {}
+
+
+def _mappings(tree: Mapping[str, Any] | None) -> Mapping[str, Mapping[str, Any]]:
+    """Return the entries that are mappings: a configuration that was cut off may hold anything at its end."""
+    return {key: value for key, value in tree.items() if isinstance(value, Mapping)} if tree else {}
 
 
 def _commit(git: Mapping[str, Any] | None) -> str | None:
     return git["commit"][:10] + (", changed" if git["dirty"] else "") if git else None
 
 
-def _config(path: Path) -> Mapping[str, Any]:
-    config = yaml.load(path.read_text(), _YamlLoader) if path.is_file() else None
-    return config if isinstance(config, dict) else {}
+def _read_config(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    config = yaml.load(path.read_text(), _YamlLoader)
+    if not isinstance(config, dict):
+        raise ValueError(f"expected a configuration, got {type(config).__name__}")
+    return config

@@ -16,7 +16,7 @@ from sr_lightning.functional.geometry import modcrop
 from sr_lightning.functional.quantize import from_uint8, to_8_bits, to_uint8
 from sr_lightning.functional.resize import imresize
 from sr_lightning.metrics.protocol import score
-from sr_lightning.report.samples import Facts, Pixels, read_samples, write_samples
+from sr_lightning.report.samples import FOLDER, Facts, Pixels, write_samples
 
 # Crops begin and end at multiples of so many HR pixels: whole LR pixels at scale 2, 3, 4 and 8.
 GRID = 24
@@ -75,7 +75,7 @@ class Samples:
 
     def write(self, run_dir: Path) -> None:
         """Write what was kept below a run's folder, in the place of what an earlier part of the run left there."""
-        if self._kept or read_samples(run_dir):
+        if self._kept or (run_dir / FOLDER).is_dir():
             write_samples(run_dir, self._kept, side=self.side)
 
 

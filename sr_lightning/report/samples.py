@@ -7,18 +7,21 @@
 Runs of any network, scale and seed show the same crop of an image, so that they can be laid side by side.
 """
 
+import hashlib
+import io
 import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sr_lightning.refusal import Refusal
 from sr_lightning.report.files import write_json
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -27,6 +30,8 @@ FOLDER, INDEX = "samples", "samples.json"
 # The whole image's place in `files`: the only picture that is no PNG.
 WHOLE = "whole"
 WHOLE_QUALITY = 90
+# What a crop cannot be shown without.
+_PICTURES = ("lr", "bicubic", "sr", "hr")
 
 
 @dataclass(frozen=True)
@@ -93,24 +98,64 @@ def write_samples(run_dir: Path, samples: Sequence[tuple[Facts, Mapping[str, Pix
 
 
 def read_samples(run_dir: Path) -> list[Sample]:
-    """Return the crops that a run has left, in the order of its sets and images; none where there are none."""
+    """Return the crops that a run has left, in the order of its sets and images; none where there are none.
+
+    Raises:
+        Refusal: their list cannot be read, or is none of ours.
+    """
     folder = run_dir.absolute() / FOLDER
     if not (folder / INDEX).is_file():
         return []
-    return [
-        Sample(
-            set=entry["set"],
-            image=entry["image"],
-            box=tuple(entry["box"]),
-            size=tuple(entry["size"]),
-            psnr=entry["psnr"],
-            ssim=entry["ssim"],
-            bicubic_psnr=entry["bicubic"]["psnr"],
-            bicubic_ssim=entry["bicubic"]["ssim"],
-            files={key: folder / name for key, name in entry["files"].items()},
-        )
-        for entry in json.loads((folder / INDEX).read_text())["samples"]
-    ]
+    try:
+        entries = json.loads((folder / INDEX).read_text())["samples"]
+        return [_sample(entry, folder) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        index = run_dir / FOLDER / INDEX
+        raise Refusal(f"expected the list of a run's crops, got {index}, which is none ({error!r}).") from error
+
+
+def damaged_picture(sample: Sample, *, sound: set[str]) -> Path | None:
+    """Return the first of a crop's pictures that is not there or cannot be decoded; None where all can.
+
+    Args:
+        sample: the crop.
+        sound: digests of contents that were decoded, to which others are added: crops of many runs share pictures.
+    """
+    for path in sample.files.values():
+        try:
+            content = path.read_bytes()
+            digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+            if digest not in sound:
+                with Image.open(io.BytesIO(content)) as picture:
+                    picture.load()
+                sound.add(digest)
+        except Exception:  # Pillow's plugins raise many types for damaged files
+            return path
+    return None
+
+
+def _sample(entry: Mapping[str, Any], folder: Path) -> Sample:
+    left, top, width, height = map(int, entry["box"])
+    full_width, full_height = map(int, entry["size"])
+    files = {str(key): folder / name for key, name in entry["files"].items()}
+    missing = [key for key in _PICTURES if key not in files]
+    if missing:
+        raise KeyError(missing[0])
+    return Sample(
+        set=str(entry["set"]),
+        image=str(entry["image"]),
+        box=(left, top, width, height),
+        size=(full_width, full_height),
+        psnr=_decibel(entry["psnr"]),
+        ssim=float(entry["ssim"]),
+        bicubic_psnr=_decibel(entry["bicubic"]["psnr"]),
+        bicubic_ssim=float(entry["bicubic"]["ssim"]),
+        files=files,
+    )
+
+
+def _decibel(psnr: float | None) -> float | None:
+    return None if psnr is None else float(psnr)
 
 
 def _file_name(facts: Facts, key: str) -> str:

@@ -67,7 +67,7 @@ def protocol_line(protocol: Mapping[str, Any]) -> str:
     rounding = "rounded to uint8" if protocol["rounding"] == "uint8" else "not rounded"
     line = f"protocol {protocol['name']}: {colour}, SR {rounding}, border {protocol['border']} px"
     line += f", LR by {protocol['degradation']}" if protocol.get("degradation") else ""
-    return line + (", EMA weights" if protocol["ema"] else "")
+    return line + (", EMA weights" if protocol.get("ema") else "")
 
 
 def mismatch_line(*, trained_on: str | None, scored_on: str | None) -> str | None:

@@ -7,10 +7,12 @@ from sr_lightning.tracking.dashboard_boards import Board
 
 # W&B draws ten runs of a hundred where it is not told otherwise.
 MAX_RUNS = 200
+# The log-spectral distance counts detail of any kind.
+CAUTIONS = {"lsd": " (no perceptual metric: noise lowers it too)"}
 # Of the 24 columns that W&B lays a report out in.
 WIDE = 24
 LABELS = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "lsd": "LSD"}
-AXES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "lpips": "LPIPS (lower is better)", "lsd": "LSD (dB, lower is better)"}
+AXES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "lpips": "LPIPS (lower is better)", "lsd": "LSD (dB; noise lowers it too)"}
 
 Panels = list[wr.PanelTypes]
 
@@ -86,7 +88,7 @@ def plane(board: Board) -> Panels:
     """
     return [
         wr.ScatterPlot(
-            title=f"{section}: PSNR against {LABELS[perception]}, with the Pareto front",
+            title=f"{section}: PSNR against {LABELS[perception]}{CAUTIONS.get(perception, '')}, with the Pareto front",
             x=wr.SummaryMetric(board.key(section, perception)),
             y=wr.SummaryMetric(board.key(section, "psnr")),
             running_ymax=True,

@@ -15,6 +15,7 @@ from wandb_workspaces.workspaces.interface import Workspace
 
 from sr_lightning.refusal import Refusal, nearest
 from sr_lightning.report.files import write_json
+from sr_lightning.report.ownership import DASHBOARD
 from sr_lightning.tracking.dashboard import Comparison, report, specification, workspaces
 from sr_lightning.tracking.dashboard_boards import Held, Wanted
 from sr_lightning.tracking.wandb_names import SCALE
@@ -38,9 +39,9 @@ def write_specifications(comparison: Comparison, what: What, path: Path) -> None
     Args:
         comparison: what is built; its entity may be empty.
         what: `workspace`, `report` or `both`.
-        path: a file with the keys `workspaces` and `report`; it is replaced.
+        path: a file with the keys `generator`, `workspaces` and `report`; it is replaced.
     """
-    content: dict[str, Any] = {}
+    content: dict[str, Any] = {"generator": DASHBOARD}
     if what != "report":
         content["workspaces"] = [specification(workspace) for workspace in workspaces(comparison)]
     if what != "workspace":

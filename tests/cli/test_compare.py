@@ -109,12 +109,50 @@ def test_no_figures(monkeypatch, capsys, tmp_path, synthetic_runs):
 def test_images_of_figures_by_name(monkeypatch, capsys, tmp_path, runs):
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, runs, "output=t.md", "figure.images=[Set5/baby]") == 0
-    assert {path.name for path in tmp_path.glob("*.png")} == {"t_Set5_baby.png"}
+    scale = json.loads(next(runs.glob("*/results.json")).read_text())["scale"]
+    assert {path.name for path in tmp_path.glob("*.png")} == {f"t_Set5_baby_x{scale}.png"}
     assert run(monkeypatch, runs, "output=u.md", "figure.images=[Set5/babi]") == 1
     error = capsys.readouterr().err
     assert "did you mean 'Set5/baby'?" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "u.md").exists()
+
+
+def test_a_figure_of_other_origin_is_not_replaced_and_nothing_is_written(monkeypatch, capsys, tmp_path, runs):
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, runs, "output=t.md", "figure.images=[Set5/baby]") == 0
+    [figure] = tmp_path.glob("*.png")
+    figure.write_bytes(b"mine")
+    (tmp_path / "t.md").unlink()
+    capsys.readouterr()
+    assert run(monkeypatch, runs, "output=t.md", "figure.images=[Set5/baby]") == 1
+    error = capsys.readouterr().err
+    assert f"output: {figure.name} is there and was not written by compare; give another name." in error
+    assert error.count("\n") == 1
+    assert figure.read_bytes() == b"mine"
+    assert not (tmp_path / "t.md").exists()
+
+
+def test_damaged_files_cost_a_run_its_pictures_and_curves_but_not_its_row(monkeypatch, capsys, tmp_path, runs):
+    monkeypatch.chdir(tmp_path)
+    first, second, third = sorted(runs.glob("srcnn*"))[:3]
+    index = first / "samples" / "samples.json"
+    index.write_text(index.read_text()[:100])
+    (second / "metrics.csv").write_text("<html>\n</html>\n")
+    (third / "results.json").write_text((third / "results.json").read_text()[:500])
+    told = (
+        f"runs/{first.name} is shown without pictures: expected the list of a run's crops, got "
+        f"runs/{first.name}/samples/samples.json, which is none (JSONDecodeError",
+        f"runs/{second.name}/metrics.csv is left out: expected a column step, got '<html>'.",
+        f"runs/{third.name} is left out: ",
+    )
+    for output in ("page.html", "t.md", "s.csv"):
+        assert run(monkeypatch, "runs", f"output={output}") == 0
+        out = capsys.readouterr().out
+        # A table of values has no pictures.
+        assert [line in out for line in told] == [output != "s.csv", True, True]
+    with (tmp_path / "s.csv").open(newline="") as file:
+        assert len({row["folder"] for row in csv.DictReader(file)}) == 5
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,17 @@ def refused(ended):
         (["project=sr", "dry_run=x.txt"], "dry_run: expected a name that ends in .json, got x.txt."),
         (["project=sr", "dry_run=no/x.json"], "dry_run: expected a folder that exists, got no, which does not."),
         (["project=sr", "dry_run=old.json"], "dry_run: expected a file, got old.json, which is a folder."),
+        (
+            ["project=sr", "dry_run=mine.json"],
+            "dry_run: mine.json is there and was not written by dashboard; give another name.",
+        ),
         (["project=sr", "entitty=us"], "unknown key 'entitty'"),
         (["-m", "project=sr"], "dashboard runs once: -m is for train."),
     ],
 )
 def test_refusals(command, tmp_path, arguments, expected):
     (tmp_path / "old.json").mkdir()
+    (tmp_path / "mine.json").write_text('{"report": "mine"}')
     assert command("dashboard", *arguments).error.startswith(expected)
 
 

@@ -10,7 +10,22 @@ import pytest
 
 from sr_lightning.comparison.page import render
 from sr_lightning.comparison.payload import Payload, payload
-from sr_lightning.comparison.runs import read_runs
+from sr_lightning.comparison.runs import Run, read_run, read_runs
+
+
+@pytest.fixture
+def runs_of(synthetic_runs: Any, tmp_path: Path) -> Callable[..., list[Run]]:
+    """`runs_of({...}, {...})`: runs with these facts, in folders 00, 01, ..., as they are read."""
+    random = np.random.default_rng(0)
+
+    def make(*facts: dict[str, Any]) -> list[Run]:
+        folders = [tmp_path / f"{number:02d}" for number in range(len(facts))]
+        return [
+            read_run(synthetic_runs.write_run(folder, random=random, **fact))
+            for folder, fact in zip(folders, facts, strict=True)
+        ]
+
+    return make
 
 
 @pytest.fixture(scope="session")

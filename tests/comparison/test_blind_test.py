@@ -120,3 +120,13 @@ def test_runs_without_common_crops_are_refused(tmp_path: Path):
         questions(a, tmp_path / "b" / ".." / "a")
     with pytest.raises(Refusal, match="holds no samples"):
         questions(a, tmp_path)
+
+
+def test_damaged_samples_are_refused(tmp_path: Path):
+    a, b = (write_run(tmp_path / name, images=1, value=10) for name in "ab")
+    (b / "samples" / "Set5_image0_sr.png").unlink()
+    with pytest.raises(Refusal, match=r"got .*Set5_image0_sr.png, which cannot be read"):
+        questions(a, b)
+    (a / "samples" / "samples.json").write_text("{")
+    with pytest.raises(Refusal, match=r"got .*samples.json, which is none"):
+        questions(a, b)

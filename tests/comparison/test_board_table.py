@@ -1,25 +1,17 @@
 """The table behind every format: order, places, marks, remarks."""
 
-import numpy as np
 import pytest
 
 from sr_lightning.comparison.board_table import board_tables, count
 from sr_lightning.comparison.ranking import compare
-from sr_lightning.comparison.runs import read_run
 
 
 @pytest.fixture
-def table(synthetic_runs, tmp_path):
+def table(runs_of):
     """`table({...}, {...})`: the only table of runs with these facts."""
-    random = np.random.default_rng(0)
 
     def make(*facts):
-        folders = [tmp_path / f"{number:02d}" for number in range(len(facts))]
-        runs = [
-            read_run(synthetic_runs.write_run(folder, random=random, **fact))
-            for folder, fact in zip(folders, facts, strict=True)
-        ]
-        [found] = board_tables(compare(runs))
+        [found] = board_tables(compare(runs_of(*facts)))
         return found
 
     return make
@@ -105,6 +97,29 @@ def test_remarks(table):
     remarks = {line.name: line.remark for line in found.lines}
     assert remarks["edsr_baseline l1"] == "1 more run left out"
     assert remarks["edsr_baseline mse"] == "trained on images it is scored on, RANDOM features in its loss"
+
+
+def test_a_gan_on_a_front_by_detail_says_that_noise_would_do_too(table):
+    found = table({"gain": 1}, {"model": "srgan", "gan": True, "lpips": False})
+    assert found.metrics == ("psnr", "ssim", "lsd")
+    assert found.notes == (
+        "GANs have no rank by PSNR; front 1 is what no row beats in both PSNR and LSD, since not all rows have LPIPS. "
+        "LSD is the log-spectral distance, no perceptual metric: noise lowers it too.",
+    )
+
+
+def test_averaged_weights_are_told_once_and_held_against_the_others(table):
+    """By the label where it tells runs apart, else by a remark; the bootstrap pairs them as it does any two."""
+    seeds = [{"gain": 3, "ema": 0.999, "seed": seed} for seed in (1, 2)] + [
+        {"gain": 2, "seed": seed} for seed in (1, 2)
+    ]
+    found = table(*seeds, {"model": "srcnn", "ema": 0.999})
+    ours = [(line.name, line.rank, line.seeds, line.remark) for line in found.lines if line.kind == "ours"]
+    assert ours == [
+        ("edsr_baseline l1 EMA", 1, 2, ""), ("edsr_baseline l1", 2, 2, ""), ("srcnn l1", 3, 1, "EMA weights"),
+    ]  # fmt: skip
+    assert found.verdict.startswith("edsr_baseline l1 EMA less edsr_baseline l1: +1.0")
+    assert "edsr_baseline l1 EMA is better." in found.verdict
 
 
 def test_notes(table):

@@ -30,9 +30,9 @@ def members(runs):
     return [sorted(board.scores) for board in boards_of(runs)]
 
 
-def test_other_scales_protocols_and_weights_are_other_boards(make):
+def test_other_scales_and_protocols_are_other_boards_and_averaged_weights_are_not(make):
     runs = [make(), make(model="srcnn"), make(scale=2), make(protocol="y_chain"), make(ema=0.999), make(loss="mse")]
-    assert sorted(members(runs)) == [[0, 1, 5], [2], [3], [4]]
+    assert sorted(members(runs)) == [[0, 1, 4, 5], [2], [3]]
     first = boards_of(runs)[0]
     assert (first.scale, first.protocol["name"], first.degradation, first.validation_only) == (
         4,
@@ -103,10 +103,17 @@ def test_validation_images_are_no_benchmark_and_differ_with_the_data(make):
     assert boards[1].whole_sets == ()
 
 
+@pytest.mark.parametrize(
+    "rules", [{"self_ensemble": True}, {"tile": 64}, {"border": 0}, {"color": "rgb"}, {"rounding": "none"}]
+)
+def test_what_makes_other_numbers_of_the_same_weights_is_another_board(make, rules):
+    assert members([make(), make(lambda results: results["protocol"].update(rules))]) == [[0], [1]]
+
+
 @pytest.mark.parametrize("status", ["failed", "running", "interrupted"])
 def test_what_has_not_finished_waits_where_it_will_stand(make, status):
-    runs = [make(), make(status=status), make(ema=0.9), make(status=status, ema=0.9)]
-    assert members(runs) == [[0, 1], [2, 3]]
+    runs = [make(scale=2), make(status=status), make(ema=0.9), make(status=status, ema=0.9)]
+    assert sorted(members(runs)) == [[0], [1, 2, 3]]
     # Of a data set without benchmarks, with its validation images.
     runs = [make(benchmark=False, data="t91"), make(status=status, data="t91"), make(status=status, data="mine")]
     assert sorted(members(runs)) == [[0, 1], [2]]

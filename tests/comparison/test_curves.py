@@ -53,6 +53,8 @@ def test_without_rows_there_are_no_curves(tmp_path, text):
 
 
 def test_a_line_that_is_being_written_is_left_out(tmp_path):
-    path = write(tmp_path / "metrics.csv", ["1,0.5,", "2,0."])
-    path.write_text(path.read_text()[:-1] + "4")
-    assert read_curves(path)["step"] == [1]
+    """Also where only digits of its last number are missing."""
+    for last in ("2,0.4", "2,0.4,3"):
+        path = write(tmp_path / "metrics.csv", ["1,0.5,", last])
+        path.write_text(path.read_text().removesuffix("\n"))
+        assert read_curves(path)["step"] == [1]

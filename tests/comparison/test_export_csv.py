@@ -57,6 +57,14 @@ def test_values_and_protocol(written):
     assert {row["benchmark"] for row in rows if row["set"] == "validation"} == {"False"}
 
 
+def test_whether_averaged_weights_were_scored_stands_in_each_row(runs_of):
+    rows = list(csv.DictReader(io.StringIO(to_csv(compare(runs_of({}, {"ema": 0.999}))))))
+    assert {(row["board"], row["ema"], row["protocol_ema"]) for row in rows} == {
+        ("0", "", "False"),
+        ("0", "0.999", "True"),
+    }
+
+
 def test_a_run_without_scores_has_one_row(written):
     runs, rows, _ = written
     [row] = [row for row in rows if row["status"] == "failed"]

@@ -7,7 +7,6 @@ from PIL import Image, ImageDraw
 from sr_lightning.comparison.crops import crops_of
 from sr_lightning.comparison.figure import BOX, SIDE, crop_figures
 from sr_lightning.comparison.ranking import compare
-from sr_lightning.comparison.runs import read_run
 from sr_lightning.refusal import Refusal
 from sr_lightning.report.samples import read_samples
 
@@ -27,16 +26,12 @@ def texts(monkeypatch):
 
 
 @pytest.fixture
-def figures(synthetic_runs, tmp_path):
+def figures(runs_of):
     """`figures({...}, {...}, images=1)`: figures of runs with these facts, and the runs."""
-    random = np.random.default_rng(0)
 
     def draw(*facts, images=1, runs=6):
-        found = [
-            read_run(synthetic_runs.write_run(tmp_path / f"{number:02d}", random=random, crops=True, **fact))
-            for number, fact in enumerate(facts)
-        ]
-        return crop_figures(compare(found), crops_of(found), images=images, runs=runs), found
+        found = runs_of(*({"crops": True, **fact} for fact in facts))
+        return crop_figures(compare(found), crops_of(found).crops, images=images, runs=runs), found
 
     return draw
 
@@ -50,7 +45,7 @@ def holds(picture, part):
 
 def test_pixels_and_numbers(figures, texts):
     [figure], runs = figures({"model": "srcnn", "gain": 1}, {"model": "edsr", "gain": 3}, images=["Set5/baby"])
-    assert figure.name == "Set5_baby"
+    assert figure.name == "Set5_baby_x4"
     assert figure.caption.startswith("baby of Set5 at x4. PSNR and SSIM are those of the crop. Protocol rgb_to_y")
     samples = [next(s for s in read_samples(run.folder) if s.image == "baby") for run in runs]
     shown = [samples[0].files[key] for key in ("hr", "bicubic", "sr")] + [samples[1].files["sr"]]
@@ -82,7 +77,7 @@ def test_the_images_on_which_methods_differ_most(figures):
     found, runs = figures({"model": "srcnn", "gain": 1}, {"model": "edsr", "gain": 3}, images=2)
     first, second = (read_samples(run.folder) for run in runs)
     spreads = {
-        f"{a.set}_{a.image}": max(a.psnr, b.psnr, a.bicubic_psnr) - min(a.psnr, b.psnr, a.bicubic_psnr)
+        f"{a.set}_{a.image}_x4": max(a.psnr, b.psnr, a.bicubic_psnr) - min(a.psnr, b.psnr, a.bicubic_psnr)
         for a, b in zip(first, second, strict=True)
     }
     assert [figure.name for figure in found] == sorted(spreads, key=spreads.get, reverse=True)[:2]
@@ -97,10 +92,14 @@ def test_one_of_each_network_first_and_a_gan_among_few(figures, texts):
     assert names == ["srcnn l1", "edsr l1", "srgan l1"]
 
 
-def test_one_image_at_two_scales_gives_two_files(figures):
-    found, _ = figures({"scale": 2}, {"scale": 4}, images=["Set5/baby"])
-    assert [figure.name for figure in found] == ["Set5_baby", "Set5_baby_2"]
-    assert ["x2" in found[0].caption, "x4" in found[1].caption] == [True, True]
+def test_one_image_at_two_scales_or_under_two_protocols_gives_two_files(figures):
+    found, _ = figures({"scale": 2}, {"scale": 4}, {"scale": 4, "protocol": "y_chain"}, images=["Set5/baby"])
+    captions = {figure.name: figure.caption.partition(".")[0] for figure in found}
+    assert captions == {
+        "Set5_baby_x2": "baby of Set5 at x2", "Set5_baby_x4": "baby of Set5 at x4",
+        "Set5_baby_x4_2": "baby of Set5 at x4",
+    }  # fmt: skip
+    assert len(found) == 3
 
 
 def test_an_unknown_image_is_refused(figures):

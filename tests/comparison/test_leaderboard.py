@@ -1,5 +1,7 @@
 """Who leads, and who is not asked."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -8,17 +10,11 @@ from sr_lightning.comparison.runs import read_run
 
 
 @pytest.fixture
-def board(synthetic_runs, tmp_path):
+def board(runs_of):
     """`board({...}, {...})`: the only board of runs with these facts, its order, and the comparison."""
-    random = np.random.default_rng(0)
 
     def make(*facts):
-        folders = [tmp_path / f"{number:02d}" for number in range(len(facts))]
-        runs = [
-            read_run(synthetic_runs.write_run(folder, random=random, **fact))
-            for folder, fact in zip(folders, facts, strict=True)
-        ]
-        comparison = compare(runs)
+        comparison = compare(runs_of(*facts))
         [(found, order)] = comparison.boards
         return found, order, comparison
 
@@ -110,6 +106,31 @@ def test_of_one_seed_the_last_run_counts(board):
     _, order, _ = board({"seed": 1}, {"seed": 1}, {"seed": 2})
     [row] = order.rows
     assert (row.runs, row.left_out) == ((1, 2), (0,))
+
+
+@pytest.mark.parametrize(("times", "counts"), [((200, 100), 0), ((100, 200), 1), ((100, 100), 1)])
+def test_the_last_run_is_the_one_that_ended_last_whatever_its_folder_is_called(synthetic_runs, tmp_path, times, counts):
+    folders = [synthetic_runs.write_run(tmp_path / name, random=np.random.default_rng(0)) for name in ("a", "b")]
+    for folder, time in zip(folders, times, strict=True):
+        os.utime(folder / "results.json", (time, time))
+    [(_, order)] = compare([read_run(folder) for folder in folders]).boards
+    assert [row.runs for row in order.rows] == [(counts,)]
+
+
+def test_runs_with_and_without_averaged_weights_are_rows_of_one_board(board):
+    """They differ in what was trained, as runs of two losses do: no seeds of each other, other decays neither."""
+    found, order, comparison = board(
+        {"gain": 2, "seed": 1}, {"gain": 3, "seed": 1, "ema": 0.999}, {"gain": 3, "seed": 2, "ema": 0.999},
+        {"gain": 1, "seed": 2, "ema": 0.99}, {"seed": 3, "ema": 0.99, "status": "running"},
+    )  # fmt: skip
+    assert "ema" not in found.protocol
+    assert [(row.runs, row.left_out, row.rank) for row in order.rows] == [
+        ((1, 2), (), 1),
+        ((0,), (), 2),
+        ((3,), (4,), 3),
+    ]
+    names = [comparison.short_name(row.experiment, 4) for row in order.rows]
+    assert names == ["edsr_baseline l1 EMA=0.999", "edsr_baseline l1", "edsr_baseline l1 EMA=0.99"]
 
 
 def test_nothing_finished(board):

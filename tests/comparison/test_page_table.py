@@ -2,7 +2,11 @@
 
 import re
 
+import numpy as np
 import pytest
+
+from sr_lightning.comparison.payload import payload
+from sr_lightning.comparison.runs import read_runs
 
 
 def labels(page, group=0):
@@ -237,6 +241,86 @@ def test_light_and_dark_colour_the_plots(page):
     page.locator("#curves").scroll_into_view_if_needed()
     settle(page)
     assert page.evaluate(colour) != light
+
+
+@pytest.fixture(scope="module")
+def averaged(synthetic_runs, tmp_path_factory):
+    """Two seeds of EDSR with averaged weights and two without, SRCNN, and a GAN of which nobody knows LPIPS."""
+    folder = tmp_path_factory.mktemp("averaged")
+    random = np.random.default_rng(0)
+    facts = [{"gain": 3 + bool(ema), "seed": seed, "ema": ema} for ema in (0.999, None) for seed in (1, 2)]
+    facts += [{"model": "srcnn"}, {"model": "srgan", "gan": True, "lpips": False}]
+    for number, each in enumerate(facts):
+        synthetic_runs.write_run(folder / f"{number}", random=random, **each)
+    return payload(read_runs([folder]).runs, title="EMA", budget_bytes=0)
+
+
+def test_the_page_says_whether_averaged_weights_help(opened, averaged):
+    with opened(averaged) as page:
+        assert labels(page)[:2] == ["edsr_baseline l1 x4 EMA", "edsr_baseline l1 x4"]
+        assert [page.inner_text(f"tr[data-key=e{number}] td[data-column=ema]") for number in (0, 1)] == ["0.999", "no"]
+        words = page.inner_text("#verdict")
+        assert "dB ahead of edsr_baseline l1 x4. More than chance: 95 % interval +0." in words
+        assert "2 seeds against 2" in words
+        page.click("[data-filter=ema] summary")
+        page.check("[data-filter=ema] input[value=no]")
+        settle(page)
+        assert labels(page)[0] == "edsr_baseline l1 x4"
+        assert "ema=no" in page.evaluate("location.hash")
+
+
+def test_lsd_is_not_sold_as_perception(opened, averaged, page):
+    caution = "log-spectral distance, no perceptual metric: noise lowers it too"
+    with opened(averaged) as found:
+        assert f"GAN runs, by Pareto front of PSNR and LSD ({caution})" in found.inner_text("#table")
+        key = found.locator(".rank span").first.evaluate("node => node.closest('tr').dataset.key")
+        assert found.get_attribute(f"tr[data-key={key}] .rank span", "title").endswith(
+            f"LSD ({caution}); 1 is the best"
+        )
+        assert (
+            found.locator("th[data-column='lsd:*'] button")
+            .get_attribute("title")
+            .endswith(f"less is better; {caution}")
+        )
+        assert "It is no perceptual metric" in found.inner_text("#legend")
+        found.locator("#tradeoffs").scroll_into_view_if_needed()
+        found.wait_for_selector("#pareto-plots figure:nth-child(4) .point")
+        plane = found.locator("#pareto-plots figure").nth(3)
+        assert "erception" not in plane.locator("figcaption").inner_text()
+        title = plane.locator(".plot").evaluate("node => node.layout.yaxis.title.text")
+        assert title.replace("<br>", " ") == f"LSD: {caution}"
+        found.locator("#significance").scroll_into_view_if_needed()
+        found.wait_for_selector("#test svg")
+        found.select_option("#test-metric", "lsd")
+        settle(found)
+        assert f"LSD ({caution})." in found.inner_text("#test")
+    # Where LPIPS ranks them, it needs no caution.
+    page.locator("#tradeoffs").scroll_into_view_if_needed()
+    assert "noise lowers" not in page.inner_text("main")
+
+
+@pytest.mark.parametrize("width", [1054, 726])
+def test_paper_holds_the_page_in_its_full_size(opened, some_runs, width):
+    """A4, lying and upright, less its margins: a browser would shrink what is wider, as plots on a screen are."""
+
+    def keep_plots_as_wide_as_on_the_screen(page):
+        # Nothing tells a page that it is being printed on something narrower, but a window that narrows does.
+        page.add_init_script(
+            "addEventListener('resize', event => window.printing && event.stopImmediatePropagation(), true)"
+        )
+
+    with opened(some_runs, before=keep_plots_as_wide_as_on_the_screen) as page:
+        page.evaluate("window.printing = true; dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": width, "height": 700})
+        settle(page)
+        plots = "[...document.querySelectorAll('.js-plotly-plot .main-svg')]"
+        assert page.evaluate(f"{plots}.some(node => Number(node.getAttribute('width')) > 1300)")
+        assert page.evaluate(f"Math.max(...{plots}.map(node => node.getBoundingClientRect().right))") <= width
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.locator("td[data-column=device]").first.is_visible() == (width == 1054)
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.locator(".main-svg[viewBox]").count() == 0
 
 
 def test_print_shows_everything(page):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_lightning.comparison.payload import payload
+from sr_lightning.comparison.payload import notes_of, payload
 from sr_lightning.comparison.runs import read_runs
 from sr_lightning.report.samples import read_samples
 
@@ -172,3 +172,30 @@ def test_a_run_whose_pictures_are_gone_is_shown_without(synthetic_runs, tmp_path
         path.unlink()
     data = payload(read_runs([tmp_path]).runs, title="", budget_bytes=40_000_000).data
     assert {crop["set"] for crop in data["crops"]} == {"Set14"}
+    assert data["notes"] == [f"3 of 5 crops of {folder} are left out: samples/Set5_baby_lr.png is not there."]
+
+
+def test_a_run_whose_list_of_crops_is_damaged_is_shown_without(synthetic_runs, tmp_path):
+    folders = [synthetic_runs.write_run(tmp_path / name, random=np.random.default_rng(0), crops=True) for name in "ab"]
+    index = folders[0] / "samples" / "samples.json"
+    index.write_text(index.read_text()[:300])
+    data = payload(read_runs([tmp_path]).runs, title="", budget_bytes=40_000_000).data
+    assert len(data["runs"]) == 2
+    assert {number for crop in data["crops"] for number in crop["by_run"]} == {"1"}
+    [note] = data["notes"]
+    assert note.startswith(f"{folders[0]} is shown without pictures: expected the list of a run's crops, got {index}")
+
+
+def test_a_picture_that_was_cut_off_is_left_out(synthetic_runs, tmp_path):
+    folder = synthetic_runs.write_run(tmp_path / "a", random=np.random.default_rng(0), crops=True)
+    sr = folder / "samples" / "Set5_bird_sr.png"
+    sr.write_bytes(sr.read_bytes()[:-2000])
+    data = payload(read_runs([tmp_path]).runs, title="", budget_bytes=40_000_000).data
+    assert "bird" not in {crop["image"] for crop in data["crops"]}
+    assert data["notes"] == [f"1 of 5 crops of {folder} are left out: samples/Set5_bird_sr.png cannot be read."]
+
+
+def test_many_damaged_runs_need_no_line_each():
+    told = [f"{number} is gone." for number in range(8)]
+    assert notes_of([], told) == [*told[:5], "3 more files of runs cannot be read."]
+    assert notes_of([], told[:5]) == told[:5]

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from sr_lightning.comparison.ranking import compare, published
 from sr_lightning.comparison.runs import find_runs, read_run, read_runs
 
 
@@ -88,6 +89,58 @@ def test_what_is_no_run_is_skipped_with_the_reason(one, tmp_path, text, reason):
     [(path, said)] = found.skipped
     assert path == tmp_path / "runs" / "other"
     assert reason in said
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"protocol": {"name": "rgb"}}, "protocol has not all of name, color, border, rounding"),
+        ({"metrics": {"Set5": {"psnr": 30.0}}}, "the scores of Set5 are not as it writes them"),
+        ({"metrics": {"Set5": {"images": 5, "per_image": [1, 2]}}}, "the scores of Set5 are not as it writes them"),
+        ({"metrics": {"Set5": {"images": 5, "protocol": {"name": "rgb"}}}}, "the protocol of Set5 has not all of"),
+        ({"metrics": ["Set5"]}, "results.json is not that of a run"),
+    ],
+)
+def test_scores_that_no_board_could_hold_are_no_run(one, tmp_path, change, reason):
+    path = one / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    [(_, said)] = read_runs([tmp_path]).skipped
+    assert reason in said
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.csv"])
+def test_wherever_a_file_was_cut_off_the_run_keeps_its_row(one, name):
+    """Also where what is left can be read, and holds something else than it did: `model: spec` for its first lines."""
+    path = one / name
+    whole = path.read_bytes()
+    told = 0
+    for length in range(0, min(len(whole), 1200), 7):
+        path.write_bytes(whole[:length])
+        run = read_run(one)
+        told += bool(run.damaged)
+        [(_, order)] = compare([run]).boards
+        assert order.rows[0].rank == 1
+        published(compare([run]))
+        assert all(len(column) == len(run.curves["step"]) for column in run.curves.values())
+    # Of values that are cut off between two lines nothing tells: the run may have been that young.
+    assert (told > 0) == (name == "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("config.yaml", b"model: [1,", "is left out: while parsing a flow"),
+        ("config.yaml", b"mod", "is left out: expected a configuration, got str."),
+        ("metrics.csv", b"a,b\n1,2\n", "is left out: expected a column step, got 'a,b'."),
+        ("metrics.csv", b"step,\xff\n1,2\n", "is left out: 'utf-8' codec can't decode"),
+    ],
+)
+def test_a_damaged_file_is_named(one, name, content, reason):
+    (one / name).write_bytes(content)
+    run = read_run(one)
+    [sentence] = run.damaged
+    assert sentence.startswith(f"{one / name} {reason}")
+    assert (run.config if name == "config.yaml" else run.curves) == {}
 
 
 def test_200_runs_are_read_in_about_a_second(synthetic_runs, tmp_path):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sr_lightning.report.samples import Facts, Pixels, read_samples, write_samples
+from sr_lightning.refusal import Refusal
+from sr_lightning.report.samples import Facts, Pixels, damaged_picture, read_samples, write_samples
 
 FACTS = Facts(
     set="Set5", image="baby", box=(24, 48, 72, 48), size=(512, 500),
@@ -94,6 +95,50 @@ def killed_after(count: int, function: Any) -> Any:
         return function(*arguments, **named)
 
     return call
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"side": 144, "samples": [{"set": "Set5", ', "JSONDecodeError"),
+        ("[]", "TypeError"),
+        ("{}", "KeyError('samples')"),
+        ('{"samples": [{"set": "Set5", "image": "baby"}]}', "KeyError('box')"),
+        ('{"samples": ["Set5"]}', "TypeError"),
+    ],
+)
+def test_a_list_of_another_kind_is_refused_in_one_line(tmp_path: Path, text: str, reason: str) -> None:
+    write_samples(tmp_path, [(FACTS, pictures())], side=144)
+    index = tmp_path / "samples" / "samples.json"
+    index.write_text(text)
+    with pytest.raises(Refusal, match=f"expected the list of a run's crops, got {index}") as refused:
+        read_samples(tmp_path)
+    assert reason in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("change", [{"box": [1, 2]}, {"psnr": "high"}, {"files": {"lr": "a.png"}}, {"bicubic": None}])
+def test_a_crop_without_what_is_shown_of_it_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    write_samples(tmp_path, [(FACTS, pictures())], side=144)
+    index = tmp_path / "samples" / "samples.json"
+    content = json.loads(index.read_text())
+    content["samples"][0] |= change
+    index.write_text(json.dumps(content))
+    with pytest.raises(Refusal, match="which is none"):
+        read_samples(tmp_path)
+
+
+def test_the_first_damaged_picture(tmp_path: Path) -> None:
+    write_samples(tmp_path, [(FACTS, pictures())], side=144)
+    (sample,) = read_samples(tmp_path)
+    sound: set[str] = set()
+    assert damaged_picture(sample, sound=sound) is None
+    assert len(sound) == 5
+    hr = sample.files["hr"]
+    hr.write_bytes(hr.read_bytes()[:-100])
+    assert damaged_picture(sample, sound=sound) == hr
+    sample.files["sr"].unlink()
+    assert damaged_picture(sample, sound=sound) == sample.files["sr"]
 
 
 def test_a_run_without_samples_has_none(tmp_path: Path) -> None:

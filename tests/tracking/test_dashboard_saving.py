@@ -56,7 +56,9 @@ def test_what_is_sent_is_what_a_dry_run_writes(server, project, tmp_path):
     assert (written["report"]["displayName"], written["report"]["project"]["name"]) == ("Week 3", "sr")
 
 
-@pytest.mark.parametrize(("what", "keys"), [("workspace", ["workspaces"]), ("report", ["report"])])
+@pytest.mark.parametrize(
+    ("what", "keys"), [("workspace", ["generator", "workspaces"]), ("report", ["generator", "report"])]
+)
 def test_one_of_them_can_be_written_or_made_alone(what, keys, server, project, tmp_path):
     write_specifications(replace(COMPARISON, boards=WANTED.boards()), what, tmp_path / "dry.json")
     assert list(json.loads((tmp_path / "dry.json").read_text())) == keys

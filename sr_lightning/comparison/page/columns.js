@@ -12,11 +12,11 @@ function boardColumns(board) {
 }
 
 function scoreColumn(set, metric) {
-  const {name, unit, digits, better} = METRICS[metric];
+  const {name, unit, digits, better, caution} = METRICS[metric];
   const group = set === ALL_SETS ? "Mean of sets" : set;
   return {
     id: `${metric}:${set}`, title: name, group, number: true, descending: better > 0, metric,
-    hint: `${name}${unit && ` in ${unit}`} on ${setName(set)}; ${better > 0 ? "more" : "less"} is better`,
+    hint: `${name}${unit && ` in ${unit}`} on ${setName(set)}; ${better > 0 ? "more" : "less"} is better${caution && `; ${caution}`}`,
     value: entry => entry.score(set, metric),
     text: entry => scoreText(entry, set, metric, digits),
     cell: entry => scoreCell(entry, set, metric, digits),
@@ -33,7 +33,7 @@ function scoreText(entry, set, metric, digits) {
 function scoreCell(entry, set, metric, digits) {
   const spread = entry.spread(set, metric);
   const gain = metric === "psnr" ? entry.gain(set) : null;
-  const under = [gain === null ? null : signed(gain), spread === null ? null : `± ${fixed(spread, digits)}`].filter(Boolean);
+  const under = [gain === null ? null : signed(gain), spread === null ? null : `±\u00a0${fixed(spread, digits)}`].filter(Boolean);
   return [fixed(entry.score(set, metric), digits), under.length ? element("small", {}, under.join("  ")) : null];
 }
 
@@ -54,7 +54,7 @@ const FACT_COLUMNS = [
   factColumn("seconds", "Time", "Seconds of training on that device", duration),
   wordColumn("device", "Device", "What it was trained on", run => run.device ?? NONE),
   wordColumn("precision", "Precision", "What training computed in", run => run.precision ?? NONE),
-  wordColumn("ema", "EMA", "Decay of averaged weights", run => missing(run.ema) ? "no" : String(run.ema)),
+  wordColumn("ema", "EMA", "Decay of the averaged weights, which are then the ones that are scored", run => filterText(run, "ema")),
   wordColumn("warm_start", "Warm start", "Weights that training began from", run => run.warm_start ?? "no"),
   wordColumn("protocol", "Protocol", "How scores were computed", run => page.boards[state.board].protocol.name ?? NONE),
   wordColumn("seeds", "Seeds", "Runs of the experiment, by seed", () => ""),

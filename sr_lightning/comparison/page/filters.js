@@ -1,10 +1,13 @@
 "use strict";
 // Search and filters above the table; scales choose among boards.
 
-const FILTERS = {model: "Model", loss: "Loss", scale: "Scale", data: "Data", status: "Status"};
+const FILTERS = {model: "Model", loss: "Loss", scale: "Scale", data: "Data", ema: "EMA", status: "Status"};
+
+/** What a filter calls a run's value; without averaged weights there is no decay. */
+const filterText = (run, key) => key === "ema" && missing(run.ema) ? "no" : String(run[key]);
 
 function passes(entry) {
-  return entry.runs.some(run => Object.keys(FILTERS).every(key => !state[key].length || state[key].includes(String(run[key]))) && found(run));
+  return entry.runs.some(run => Object.keys(FILTERS).every(key => !state[key].length || state[key].includes(filterText(run, key))) && found(run));
 }
 
 function found(run) {
@@ -29,7 +32,7 @@ function drawFilters() {
 }
 
 function filterValues(key) {
-  const values = new Set((key === "scale" ? page.runs : runsOn(state.board)).map(run => String(run[key])));
+  const values = new Set((key === "scale" ? page.runs : runsOn(state.board)).map(run => filterText(run, key)));
   return [...values].sort((one, other) => one.localeCompare(other, "en", {numeric: true}));
 }
 

@@ -1,12 +1,15 @@
 "use strict";
 // Numbers as people read them.
 
+// `caution` says what a metric must not be taken for, wherever something is ordered by it.
 const METRICS = {
-  psnr: {name: "PSNR", unit: "dB", digits: 2, better: 1},
-  ssim: {name: "SSIM", unit: "", digits: 4, better: 1},
-  lpips: {name: "LPIPS", unit: "", digits: 4, better: -1},
-  lsd: {name: "LSD", unit: "dB", digits: 2, better: -1},
+  psnr: {name: "PSNR", unit: "dB", digits: 2, better: 1, caution: ""},
+  ssim: {name: "SSIM", unit: "", digits: 4, better: 1, caution: ""},
+  lpips: {name: "LPIPS", unit: "", digits: 4, better: -1, caution: ""},
+  lsd: {name: "LSD", unit: "dB", digits: 2, better: -1, caution: "log-spectral distance, no perceptual metric: noise lowers it too"},
 };
+/** A metric's name with its caution: "LSD (log-spectral distance, no perceptual metric: ...)". */
+const fullName = ({name, caution}) => caution ? `${name} (${caution})` : name;
 const NONE = "–";
 
 const missing = value => value === null || value === undefined || Number.isNaN(value);

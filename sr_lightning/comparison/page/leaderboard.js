@@ -6,7 +6,7 @@ function tableGroups() {
   const {pixel, gans, unscored, perception} = ranking(state.board, currentBasis());
   const {bicubic, published, unranked} = boardEntries(state.board);
   const references = [bicubic, ...published].filter(entry => !missing(entry.score(currentBasis(), "psnr")));
-  const plane = perception ? `PSNR and ${METRICS[perception].name}` : "";
+  const plane = perception ? `PSNR and ${fullName(METRICS[perception])}` : "";
   return [
     {title: `Ranked by PSNR on ${setName(currentBasis())}`, entries: pixel, references, first: true},
     {title: plane ? `GAN runs, by Pareto front of ${plane}` : "GAN runs, not ranked: no perceptual distance was computed", entries: gans},
@@ -118,7 +118,7 @@ function drawLegend() {
     "Small figures: the gain over bicubic and, over several seeds, the standard deviation. Bold: the best of a column.",
     "Published rows are a paper's own numbers under the same protocol, of another training.",
     experiments.some(entry => entry.gan) && perception === "lsd"
-      && "LSD, the log-spectral distance, stands in for LPIPS, which not every run has: it knows of lost detail, not of how it looks.",
+      && "LSD, the log-spectral distance, stands where LPIPS is missing. It is no perceptual metric: it asks how much fine detail there is, not how it looks, and noise lowers it too.",
   ];
   one("#legend").textContent = parts.filter(Boolean).join(" ");
 }

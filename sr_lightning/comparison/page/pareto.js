@@ -45,12 +45,15 @@ function planeFigure(entries) {
     .map(entry => ({entry, x: entry.score(basis, "psnr"), y: perception && entry.score(basis, perception), on: !entry.reference}))
     .filter(point => !missing(point.x) && !missing(point.y));
   return {
-    title: `Distortion and perception`, points, better: [1, -1],
+    title: perception === "lsd" ? "Distortion and fine detail" : "Distortion and perception", points, better: [1, -1],
     note: points.length ? `${metric.name}, less is better, upwards; ◇ GAN, × bicubic${perception === "lsd" ? "; not all have LPIPS" : ""}` : "no run has LPIPS or LSD",
-    xaxis: axis(`PSNR (dB), ${setName(basis)}`), yaxis: axis(metric.name, {autorange: "reversed"}),
+    xaxis: axis(`PSNR (dB), ${setName(basis)}`), yaxis: axis(axisName(metric), {autorange: "reversed"}),
     text: point => `${fixed(point.x)} dB, ${metric.name} ${fixed(point.y, metric.digits)}`,
   };
 }
+
+/** In two lines: an axis is short. */
+const axisName = ({name, caution}) => caution ? `${name}: ${caution.replace(", ", ",<br>")}` : name;
 
 function drawFigure(node, {title, points, better, note, xaxis, yaxis, text}, colourOf) {
   const numbers = fronts(points.filter(point => point.on).map(point => [better[0] * point.x, better[1] * point.y]));

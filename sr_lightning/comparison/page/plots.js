@@ -87,6 +87,14 @@ function letterMark({place, x, y}, where) {
   };
 }
 
+/** Let plots shrink to the width of paper, which the style sheet does, or no longer. */
+function scalePlots(scaled) {
+  for (const drawing of every(".js-plotly-plot .main-svg")) {
+    if (scaled) drawing.setAttribute("viewBox", `0 0 ${drawing.getAttribute("width")} ${drawing.getAttribute("height")}`);
+    else drawing.removeAttribute("viewBox");
+  }
+}
+
 /** The smallest and the largest of values, which may be too many to hand over as arguments. */
 function extent(values) {
   return values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);

@@ -14,7 +14,7 @@ function entryRow(entry, columns, best, seed = false) {
 function bodyCell(column, entry, best, first) {
   const classes = ["td", column.number && "number", first && "first", best.get(column.id) === entry.key && "best"];
   const text = column.cell ? null : column.text(entry);
-  return element(classes.filter(Boolean).join("."), {title: text && text.length > 24 ? text : null},
+  return element(classes.filter(Boolean).join("."), {"data-column": column.id, title: text && text.length > 24 ? text : null},
     column.cell ? column.cell(entry) : element("span.fact", {}, text));
 }
 
@@ -26,9 +26,9 @@ function pickButton(entry, place) {
 }
 
 function rankText(entry) {
-  const {place, front} = ranking(state.board, currentBasis());
+  const {place, front, perception} = ranking(state.board, currentBasis());
   if (!entry.gan) return String(place.get(entry.key) ?? "");
-  return front.has(entry.key) ? element("span", {title: `On Pareto front ${front.get(entry.key)}; 1 is the best`}, `F${front.get(entry.key)}`) : "";
+  return front.has(entry.key) ? element("span", {title: `On Pareto front ${front.get(entry.key)} of PSNR and ${fullName(METRICS[perception])}; 1 is the best`}, `F${front.get(entry.key)}`) : "";
 }
 
 function labelCell(entry, seed) {

@@ -44,7 +44,7 @@ function testWords(first, second, set, metric, result, groups) {
     element("p.figure", {}, element("strong", {}, signed(difference, digits)), unit,
       low === null ? null : element("span", {}, `95 % interval ${signed(low, digits)} to ${signed(high, digits)}`)),
     element("p", {}, element("b", {}, claim(result, METRICS[metric], first, second)), ` ${first.label} less ${second.label}, ${name} on ${setName(set)}.`),
-    element("p.note", {}, limits(result, groups)));
+    element("p.note", {}, [METRICS[metric].caution && `${fullName(METRICS[metric])}. `, limits(result, groups)]));
 }
 
 function claim({difference, low, high, images}, {better}, first, second) {

@@ -108,6 +108,10 @@ addEventListener("hashchange", () => {
 });
 // Colours of plots are not the style sheet's: they are drawn anew for another light. Paper shows what no screen has yet.
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", staleAll);
-addEventListener("beforeprint", () => drawStale());
+addEventListener("beforeprint", () => {
+  drawStale();
+  scalePlots(true);
+});
+addEventListener("afterprint", () => scalePlots(false));
 
 start();

@@ -2,7 +2,7 @@
 // What a person has chosen, kept in the address so that a link shows the same; and who draws it.
 
 const DEFAULTS = {
-  section: "", board: 0, basis: ALL_SETS, sort: "", search: "", model: [], loss: [], scale: [], data: [], status: [],
+  section: "", board: 0, basis: ALL_SETS, sort: "", search: "", model: [], loss: [], scale: [], data: [], ema: [], status: [],
   hidden: [], unfolded: [], selection: null,
   metric: "", x: "step", runs: "all", colour: "selection", smoothing: 0, log: false,
   crop: -1, left: "", right: "", split: 50, flick1: "", flick2: "", flick3: "", rate: 1.5, grid: "pictures", top: 0.25,
