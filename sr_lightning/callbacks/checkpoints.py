@@ -1,7 +1,6 @@
 """`last.ckpt`, `best.ckpt` and `pretrain_end.ckpt`, written atomically and counted in the generator's steps."""
 
 import math
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from sr_lightning.callbacks.steps import StepCallback, validation_follows
 from sr_lightning.modules.base import SuperResolution, super_resolution
+from sr_lightning.report.files import replace_durably
 
 
 class Checkpoints(StepCallback, Checkpoint):
@@ -58,7 +58,7 @@ class Checkpoints(StepCallback, Checkpoint):
             _replace(self.folder / "last.ckpt", self.folder / "best.ckpt")
 
     def save(self, trainer: Trainer, name: str) -> None:
-        """Write `<name>.ckpt` so that a kill at any moment leaves the old file or the new one. All ranks call it."""
+        """Write `<name>.ckpt`; a kill or a loss of power leaves the old file or the new one. All ranks call it."""
         # What the loggers hold back until a validation belongs to this state too: a kill must not part the two.
         for logger in trainer.loggers:
             logger.save()
@@ -66,7 +66,7 @@ class Checkpoints(StepCallback, Checkpoint):
         partial = target.with_suffix(".part")
         trainer.save_checkpoint(partial)
         if trainer.is_global_zero:
-            os.replace(partial, target)  # noqa: PTH105 - the name says that it is atomic
+            replace_durably(partial, target)
             if name == "last":
                 self.saved(super_resolution(trainer.lightning_module).step)
         trainer.strategy.barrier()
@@ -87,4 +87,4 @@ class Checkpoints(StepCallback, Checkpoint):
 def _replace(source: Path, target: Path) -> None:
     partial = target.with_suffix(".part")
     shutil.copyfile(source, partial)
-    os.replace(partial, target)  # noqa: PTH105
+    replace_durably(partial, target)

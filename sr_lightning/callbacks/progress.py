@@ -120,6 +120,7 @@ class Progress(Callback):
             step=module.step,
             max_steps=module.max_steps,
             psnr=self._psnr,
+            bicubic_psnr=self.bicubic["psnr"],
             steps_per_second=self._steps_per_second(module),
         )
 

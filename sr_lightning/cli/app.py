@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from sr_lightning.cli.check import compose_checked, get
 from sr_lightning.cli.compose import Composer, Tree, quoted
+from sr_lightning.cli.console import keep_bars_for_terminals
 from sr_lightning.cli.start_sweep import start_sweep
 from sr_lightning.refusal import Refusal, nearest
 from sr_lightning.yamls import conf_dir
@@ -90,6 +91,7 @@ def launch(command: Command) -> None:
     # The console script does not see the folder it is called from; a user's own package lies there.
     if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds texts
         sys.path.append(os.getcwd())  # noqa: PTH109
+    keep_bars_for_terminals()
     try:
         arguments = _parse(command, sys.argv[1:])
         if arguments.help:

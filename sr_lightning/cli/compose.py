@@ -32,7 +32,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sr_lightning.refusal import Refusal
-from sr_lightning.sweeps.launching import number_of_devices
+from sr_lightning.sweeps.trainer_devices import read_devices
 from sr_lightning.yamls import conf_dir
 
 Tree = dict[str, Any]
@@ -51,8 +51,8 @@ def register_resolvers() -> None:
         "patch_for": lambda scale, lr_side: scale * lr_side,
         # Below runs/sweep: the folder of a named sweep, or that of all others.
         "sweep_folder": lambda name: name or "",
-        # The GPUs that a job of a cluster asks for.
-        "gpus": lambda accelerator, devices: None if accelerator == "cpu" else number_of_devices(devices),
+        # The GPUs that a job of a cluster asks for; auto is what a cell is given, which is one.
+        "gpus": lambda accelerator, devices: None if accelerator == "cpu" else read_devices(devices).count or 1,
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sr_lightning.cli.compose import Tree
 from sr_lightning.refusal import Refusal
+from sr_lightning.sweeps.trainer_devices import read_devices
 
 # Choices of Hydra's groups that need packages of an extra: the extra, and the packages.
 EXTRAS = {
@@ -16,7 +17,7 @@ EXTRAS = {
 
 
 def check_launcher(tree: Tree, choices: Mapping[str, Any]) -> None:
-    """Refuse a launcher or a search whose packages are missing, and a cell on several machines.
+    """Refuse a launcher or a search whose packages are missing, and a cell that a cluster cannot place.
 
     Args:
         tree: a composed training.
@@ -28,8 +29,17 @@ def check_launcher(tree: Tree, choices: Mapping[str, Any]) -> None:
                 f"{group}={choice} needs packages that are not installed: pip install 'sr-lightning[{extra}]'."
             )
     launcher = choices.get("hydra/launcher")
-    if launcher in ("ray", "submitit_slurm") and tree["trainer"]["num_nodes"] > 1:
+    if launcher not in ("ray", "submitit_slurm"):
+        return
+    if tree["trainer"]["num_nodes"] > 1:
         raise Refusal(
             f"hydra/launcher={launcher} trains each cell on one machine: expected trainer.num_nodes=1, got "
             f"{tree['trainer']['num_nodes']}."
+        )
+    devices = read_devices(tree["trainer"]["devices"])
+    if devices.indices or devices.all_there_are:
+        number = f"; trainer.devices={devices.count} asks for as many" if devices.count else ""
+        raise Refusal(
+            f"hydra/launcher={launcher} chooses each cell's GPUs itself: expected a number in trainer.devices, got "
+            f"{tree['trainer']['devices']}{number}."
         )

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rich
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import CompactHydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from sr_lightning.cli.app import refuse
 from sr_lightning.cli.resolve import resolve
 from sr_lightning.refusal import Refusal
 from sr_lightning.report.identity import config_hash
-from sr_lightning.sweeps.cells import objectives, state_of
+from sr_lightning.sweeps.cells import objectives, refuse_another
 from sr_lightning.sweeps.jobs import Cell
-from sr_lightning.sweeps.launching import Job, Launch
+from sr_lightning.sweeps.launching import Job, Launch, seen_by_hydra
 from sr_lightning.sweeps.live_table import display
 from sr_lightning.sweeps.machine import cores, memory, visible_gpus
 from sr_lightning.sweeps.pool import Pool
@@ -70,8 +69,8 @@ def launch_on_pool(
         cells = _each_once(composed)
     except Refusal as refusal:
         refuse(refusal)
-    standings = _train(cells, settings, gpus=gpus, compare=_list_of_cells(launch.config))
-    if not _is_search(launch.config) and any(standing.state == "failed" for standing in standings):
+    standings = _train(cells, settings, gpus=gpus, compare=_list_of_cells(launch))
+    if not launch.is_search and any(standing.state == "failed" for standing in standings):
         print_failures(standings, console=Console(stderr=True))
         sys.exit(1)
     by_folder = {standing.cell.folder: standing for standing in standings}
@@ -96,21 +95,12 @@ def _train(cells: Sequence[Cell], settings: Settings, *, gpus: Sequence[str], co
 
 def _compose(job: Job, *, gpus: Sequence[str], visible: Sequence[str]) -> _Composed:
     """Return a cell on its own; refuse one that wants more devices than there are, or the folder of another."""
-    former = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(job.config)
-    try:
-        cfg = resolve(OmegaConf.masked_copy(job.config, [str(key) for key in job.config if key != "hydra"]))
-    finally:
-        HydraConfig.instance().cfg = former
-    config = OmegaConf.to_container(cfg)
+    with seen_by_hydra(job.config):
+        config = OmegaConf.to_container(resolve(job.task))
     assert isinstance(config, dict)
-    found = config_hash({str(key): value for key, value in config.items()})
-    earlier = state_of(job.folder).results.get("config_hash", found)
-    if earlier != found:
-        raise Refusal(
-            f"{job.folder} holds a run of another configuration than this sweep's; give the sweep another "
-            "hydra.sweep.dir, hydra.sweep.subdir or sweep.name, or take that folder away."
-        )
+    plain = {str(key): value for key, value in config.items()}
+    # Of a search, whose cells nobody knew before; its job would put this configuration over another run's.
+    refuse_another(job.folder, plain)
     need = need_of(config["trainer"], gpus=gpus)
     environment = {str(key): str(value) for key, value in job.config.hydra.job.env_set.items()}
     cell = Cell(
@@ -121,7 +111,7 @@ def _compose(job: Job, *, gpus: Sequence[str], visible: Sequence[str]) -> _Compo
         max_steps=int(config["trainer"]["max_steps"]),
         environment={**environment, **_cuda(need.kind, visible)},
     )
-    return _Composed(job.overrides, cell, found)
+    return _Composed(job.overrides, cell, config_hash(plain))
 
 
 def _cuda(kind: str, visible: Sequence[str]) -> Mapping[str, str]:
@@ -145,18 +135,13 @@ def _each_once(composed: Sequence[_Composed]) -> list[Cell]:
     return [one.cell for one in found.values()]
 
 
-def _list_of_cells(config: DictConfig) -> Path | None:
+def _list_of_cells(launch: Launch) -> Path | None:
     """Return what compare.py takes: the sweep's list of cells where there is one, else the folder with all of them.
 
     While a search goes on there is nothing to compare yet.
     """
-    listed = OmegaConf.select(config, "hydra.sweeper.manifest")
-    return None if _is_search(config) else Path(listed or config.hydra.sweep.dir).absolute()
-
-
-def _is_search(config: DictConfig) -> bool:
-    """Whether the sweeper wants to hear of failures, as those do that choose the next cells by the results."""
-    return str(config.hydra.sweeper._target_).rpartition(".")[2] not in ("CellsSweeper", "BasicSweeper")
+    listed = OmegaConf.select(launch.config, "hydra.sweeper.manifest")
+    return None if launch.is_search else Path(listed or launch.config.hydra.sweep.dir).absolute()
 
 
 def _answer(composed: _Composed, standing: Standing, paths: Sequence[str]) -> JobReturn:

@@ -22,6 +22,7 @@ from sr_lightning.data.patch_fit import Patch, PatchError, check_patch
 from sr_lightning.data.scan import DataError, check_folder
 from sr_lightning.data.sets import Images, MissingImages, image_channels, locate
 from sr_lightning.refusal import Refusal
+from sr_lightning.sweeps.trainer_devices import read_devices
 
 # The degradation whose LR images lie in the store.
 BICUBIC = "sr_lightning.degradations.bicubic.Bicubic"
@@ -332,12 +333,9 @@ def _check_side(key: str, side: int, smallest: int, multiple: int, who: str) -> 
 
 
 def _check_batch(tree: Tree) -> None:
-    devices = get(tree, "trainer.devices")
-    if devices in (0, "0", []) or (isinstance(devices, int) and devices < -1):
-        raise Refusal(f"trainer.devices: expected a positive number, auto, or a list such as [0,1], got {devices}.")
+    devices = read_devices(get(tree, "trainer.devices")).count or 1
     batch, accumulate = get(tree, "data.batch_size"), get(tree, "module.accumulate") or 1
-    parts = accumulate * (devices if isinstance(devices, int) and devices > 0 else 1)
-    parts *= get(tree, "trainer.num_nodes") or 1
+    parts = accumulate * devices * (get(tree, "trainer.num_nodes") or 1)
     if batch % parts:
         raise Refusal(
             f"data.batch_size is what one optimiser step sees, over all devices and module.accumulate: expected a "

@@ -11,11 +11,12 @@ from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Composed, Composer
 from sr_lightning.cli.search import Search, plan_search
 from sr_lightning.cli.study import check_study
-from sr_lightning.cli.sweep import Cell, Check, Sweep, check_single, compose_whole, plan_sweep
+from sr_lightning.cli.sweep import Cell, Check, Sweep, check_single, compose_whole, plan_sweep, without_impossible
+from sr_lightning.refusal import Refusal
 from sr_lightning.report.lock import is_held
 from sr_lightning.sweeps.cells import CellState, state_of
 from sr_lightning.sweeps.device import Place, place_of
-from sr_lightning.sweeps.estimate import Task, estimate
+from sr_lightning.sweeps.estimate import Outlook, Task, estimate
 from sr_lightning.sweeps.manifest import ListedCell, write_manifest
 from sr_lightning.sweeps.table import Row, print_cells, print_search
 
@@ -36,8 +37,7 @@ def start_sweep(composer: Composer, texts: Sequence[str], check: Check) -> list[
         show_search(search, whole)
         return search.overrides
     sweep = plan_sweep(composer, overrides, whole, kept, check)
-    show_cells(sweep)
-    write_list(sweep)
+    write_list(show_cells(sweep))
     return sweep.overrides
 
 
@@ -51,39 +51,57 @@ def write_list(sweep: Sweep) -> None:
     )
 
 
-def show_cells(sweep: Sweep) -> None:
-    """Print the cells of a sweep, how each stands and how long it will take."""
+def show_cells(sweep: Sweep) -> Sweep:
+    """Print the cells of a sweep, how each stands and how long it will take.
+
+    Returns:
+        The sweep without the cells whose networks cannot be built, as the estimate found out.
+
+    Raises:
+        Refusal: there are such cells, and they are not to be left out.
+    """
     states = [state_of(folder) for _, folder in sweep.cells]
     cells = [cell for cell, _ in sweep.cells]
     place = _place(cells[0], sweep.whole, cells=len(cells))
-    seconds = _estimate(cells, states, sweep.whole, place)
+    outlooks = _estimate(cells, states, sweep.whole, place)
+    if outlooks and any(outlook.impossible for outlook in outlooks):
+        return show_cells(without_impossible(sweep, [outlook.impossible for outlook in outlooks]))
+    seconds = [outlook.seconds for outlook in outlooks] if outlooks else [None] * len(cells)
     rows = [
         _row(cell, state, held=is_held(folder), seconds=time)
-        for (cell, folder), state, time in zip(sweep.cells, states, seconds or [None] * len(cells), strict=True)
+        for (cell, folder), state, time in zip(sweep.cells, states, seconds, strict=True)
     ]
     rows += [_row(each.cell, NEW, left_out=each.reason) for each in sweep.left_out]
     print_cells(
         rows,
         at_once=None if place is None else place.at_once,
         listed=sweep.manifest,
-        estimated=seconds is not None,
+        estimated=outlooks is not None,
         console=rich.get_console(),
     )
+    return sweep
 
 
 def show_search(search: Search, whole: Composed) -> None:
-    """Print what is searched, and how long it will take by the first and last corners."""
+    """Print what is searched, and how long it will take by the first and last corners.
+
+    Raises:
+        Refusal: the network of one of them cannot be built.
+    """
     trials, jobs = int(search.settings["n_trials"]), int(search.settings["n_jobs"])
     place = _place(search.corners[0], whole, cells=jobs)
     corners = [search.corners[0], search.corners[-1]]
-    seconds = _estimate(corners, [NEW, NEW], whole, place)
+    outlooks = _estimate(corners, [NEW, NEW], whole, place) or []
+    for outlook, corner in zip(outlooks, corners, strict=False):
+        if outlook.impossible:
+            raise Refusal(f"{corner.label}: {outlook.impossible}")
     print_search(
         search.keys,
         objectives=search.objectives,
         direction=search.settings["direction"],
         trials=trials,
         at_once=jobs if place is None else place.at_once,
-        seconds=seconds,
+        seconds=[outlook.seconds for outlook in outlooks],
         console=rich.get_console(),
     )
 
@@ -95,8 +113,8 @@ def _place(cell: Cell, whole: Composed, *, cells: int) -> Place | None:
 
 def _estimate(
     cells: Sequence[Cell], states: Sequence[CellState], whole: Composed, place: Place | None
-) -> list[float | None] | None:
-    """Return the seconds of each cell, None each where not known; None altogether where that was not asked for."""
+) -> list[Outlook] | None:
+    """Return how long each cell will take; None where that was not asked for."""
     if not whole.tree["sweep"]["estimate"]:
         return None
     tasks = [_task(cell, state) for cell, state in zip(cells, states, strict=True)]

@@ -91,19 +91,19 @@ def _check_question(path: Path, question: Mapping[str, Any]) -> None:
     # As it will be read.
     now = _flat(json.loads(json.dumps(question)))
     earlier = _flat(json.loads(path.read_text())) if path.is_file() else {}
-    if now != earlier and not _has_results(path.parent):
-        (path.parent / DATABASE).unlink(missing_ok=True)
-        write_json(path, dict(question))
-        return
     changed = [key for key in {**earlier, **now} if earlier.get(key) != now.get(key)]
-    if changed:
-        told = [f"{key.removeprefix('settings.')} was {earlier.get(key)}, now {now.get(key)}" for key in changed[:MOST]]
-        if len(changed) > MOST:
-            told.append(f"and {len(changed) - MOST} more")
-        raise Refusal(
-            f"the study in {path.parent} was begun with other settings ({', '.join(told)}), with which trials do not "
-            "compare; sweep.name=NAME begins another."
-        )
+    if not changed:
+        return
+    told = [f"{key.removeprefix('settings.')} was {earlier.get(key)}, now {now.get(key)}" for key in changed[:MOST]]
+    if len(changed) > MOST:
+        told.append(f"and {len(changed) - MOST} more")
+    begun = f"the study in {path.parent} was begun with other settings ({', '.join(told)})"
+    if _has_results(path.parent):
+        raise Refusal(f"{begun}, with which trials do not compare; sweep.name=NAME begins another.")
+    if (path.parent / DATABASE).is_file():
+        (path.parent / DATABASE).unlink()
+        print(f"{begun}; none of its trials has finished, so it begins anew and forgets them", flush=True)
+    write_json(path, dict(question))
 
 
 def _has_results(folder: Path) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from sr_lightning.cli.refuse import Impossible, looking_once
 from sr_lightning.cli.resolve import on_its_own
 from sr_lightning.refusal import Refusal
 from sr_lightning.report.identity import IRRELEVANT, config_hash
+from sr_lightning.sweeps.cells import refuse_another
 
 Check = Callable[[Tree, dict[str, Any]], None]
 
@@ -125,7 +126,8 @@ def plan_sweep(
         check: refuses a composed cell that cannot be trained.
 
     Raises:
-        Refusal: an argument is wrong, images are missing, or cells cannot be trained and are not to be left out.
+        Refusal: an argument is wrong, images are missing, cells cannot be trained and are not to be left out, or the
+            folder of one holds another run.
     """
     overrides = with_params(composer, whole, overrides)
     given, name = whole.tree["names"]["group"], whole.tree["sweep"]["name"]
@@ -133,8 +135,7 @@ def plan_sweep(
     group = given or name or group_name(overrides)
     expanded = expand(composer, overrides, named)
     possible, impossible = _separate(expanded, check)
-    if impossible and (not possible or not whole.tree["sweep"]["skip_impossible"]):
-        raise Refusal(_refusal_of(impossible, expanded))
+    _refuse_unless_skipped(impossible, expanded, whole)
     distinct, repeated = _once_each(possible)
     folder = Path(whole.hydra("sweep.dir"))
     manifest = folder / f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', group)}.json"
@@ -152,6 +153,29 @@ def plan_sweep(
             f"hydra.sweeper.manifest={quoted(str(manifest))}",
         ],
     )
+
+
+def without_impossible(sweep: Sweep, reasons: Sequence[str | None]) -> Sweep:
+    """Leave out cells that turn out to be impossible once their sweep is planned.
+
+    Args:
+        sweep: as planned.
+        reasons: why each of its cells cannot be trained, None of one that can be.
+
+    Raises:
+        Refusal: there are such cells, and they are not to be left out or are all that there is.
+    """
+    cells = [cell for cell, _ in sweep.cells]
+    impossible = [LeftOut(cell, reason) for cell, reason in zip(cells, reasons, strict=True) if reason]
+    _refuse_unless_skipped(impossible, cells, sweep.whole)
+    left = [cell for cell, reason in zip(cells, reasons, strict=True) if not reason]
+    # Where folders are named by number, those behind move up.
+    return replace(sweep, cells=_with_folders(left), left_out=[*impossible, *sweep.left_out])
+
+
+def _refuse_unless_skipped(impossible: Sequence[LeftOut], expanded: Sequence[Cell], whole: Composed) -> None:
+    if impossible and (len(impossible) == len(expanded) or not whole.tree["sweep"]["skip_impossible"]):
+        raise Refusal(_refusal_of(impossible, expanded))
 
 
 def with_params(composer: Composer, whole: Composed, overrides: Sequence[Override]) -> list[Override]:
@@ -248,7 +272,7 @@ def _once_each(possible: Sequence[Cell]) -> tuple[list[Cell], list[LeftOut]]:
     for cell in possible:
         known = distinct.setdefault(config_hash(cell.config), cell)
         if known is not cell:
-            repeated.append(LeftOut(cell, f"gives the same as cell {list(distinct.values()).index(known) + 1}"))
+            repeated.append(LeftOut(cell, f"gives the same as {known.label}"))
     return list(distinct.values()), repeated
 
 
@@ -261,5 +285,6 @@ def _with_folders(distinct: Sequence[Cell]) -> list[tuple[Cell, Path]]:
                 f"hydra.sweep.subdir: expected a folder of its own for every cell, got {folder} for two that differ "
                 f"({placed[folder].label}; {cell.label}); the default ends with ${{cell:}}, which tells them apart."
             )
+        refuse_another(folder, cell.config)
         placed[folder] = cell
     return [(cell, folder) for folder, cell in placed.items()]

@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.check import FREE
@@ -16,7 +16,7 @@ from sr_lightning.cli.refuse import refuse_other_run, refuse_training
 from sr_lightning.cli.resolve import resolve
 from sr_lightning.data.scan import DataError
 from sr_lightning.refusal import Refusal
-from sr_lightning.sweeps.cells import Objectives, objectives, state_of
+from sr_lightning.sweeps.cells import Objectives, objectives, refuse_another, state_of
 
 EXAMPLES = (
     ("python train.py experiment=quickstart", "two minutes on two cores to a network that beats bicubic"),
@@ -130,7 +130,11 @@ def _without_same_choices(overrides: list[str], folder: Path) -> list[str]:
 
 
 def _config_of(folder: Path) -> Tree:
-    config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    return _plain(OmegaConf.load(folder / "config.yaml"))
+
+
+def _plain(cfg: DictConfig | ListConfig) -> Tree:
+    config = OmegaConf.to_container(cfg)
     assert isinstance(config, dict)
     return {str(key): value for key, value in config.items()}
 
@@ -166,8 +170,10 @@ def run_cell(cfg: DictConfig, folder: Path) -> Objectives:
     A finished cell is left alone, one that was begun goes on.
 
     Raises:
+        Refusal: the folder holds a run of another configuration; of a search, whose cells nobody knew before.
         RuntimeError: it failed.
     """
+    refuse_another(folder, _plain(cfg))
     state = state_of(folder)
     results = state.results
     if state.status != "finished":
@@ -188,9 +194,7 @@ def look(cfg: DictConfig) -> None:
     """Look at the run and leave; exits with 1 where it would not be trained."""
     from sr_lightning.engine.preflight import only_preflight
 
-    config = OmegaConf.to_container(cfg)
-    assert isinstance(config, dict)
     try:
-        only_preflight({str(key): value for key, value in config.items()})
+        only_preflight(_plain(cfg))
     except (Refusal, DataError) as refusal:
         refuse(refusal)

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import rich
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sr_lightning.callbacks.stopping import Interrupted
 from sr_lightning.data.preflight import Preflight
-from sr_lightning.engine.checkpoint import Loaded
+from sr_lightning.engine.checkpoint import Loaded, Resumable
+from sr_lightning.report.places import from_here
 from sr_lightning.report.preflight_table import advice_lines, preflight_table
 from sr_lightning.report.tables import mismatch_line, score_table
 
@@ -19,7 +21,7 @@ def beginning(title: str, results: Mapping[str, Any], *, images: tuple[int, int]
     """Say what begins, with how many training and validation images, and where it is kept."""
     rich.get_console().print(
         f"[bold]{title}[/]  {results['parameters']:,} parameters, {images[0]} training and {images[1]} validation "
-        f"images, {results['device']}, {results['precision']}\nrun folder {run_dir}",
+        f"images, {results['device']}, {results['precision']}\nrun folder {from_here(run_dir)}",
         highlight=False,
         soft_wrap=True,
     )
@@ -87,7 +89,17 @@ def random_features(features: Mapping[str, str]) -> None:
 
 def interruption(interrupted: Interrupted, run_dir: Path) -> None:
     """Say that the run was interrupted and how it goes on."""
-    rich.get_console().print(f"[yellow]{interrupted}[/]; resume={run_dir} goes on.", soft_wrap=True)
+    rich.get_console().print(f"[yellow]{interrupted}[/]; resume={from_here(run_dir)} goes on.", soft_wrap=True)
+
+
+def damage(begun: Resumable) -> None:
+    """Say that the last checkpoint is lost, and from which the run goes on."""
+    assert begun.damaged is not None
+    rich.get_console().print(
+        f"[bold red]{escape(str(from_here(begun.damaged)))} is damaged[/]; the run goes on from {begun.path.name}, "
+        f"at step {begun.step}.",
+        soft_wrap=True,
+    )
 
 
 def results(
@@ -117,4 +129,4 @@ def results(
     random_features(results["features"])
     places = {"weights": checkpoint, "results": run_dir / "results.json", "panels": run_dir / "panels"}
     for what, where in places.items():
-        console.print(f"{what:<8} {where}", highlight=False, soft_wrap=True)
+        console.print(f"{what:<8} {from_here(where)}", highlight=False, soft_wrap=True)

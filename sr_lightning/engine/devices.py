@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from sr_lightning.sweeps.trainer_devices import read_devices
+
 
 def resolve_accelerator(name: str) -> str:
     """Return `cpu` or `cuda` for Lightning's `auto` and `gpu`.
@@ -25,11 +27,9 @@ def device_name(accelerator: str) -> str:
 
 
 def number_of_processes(trainer: Mapping[str, Any]) -> int | None:
-    """Return how many processes train, None where the machine decides (`trainer.devices=auto`)."""
-    devices = trainer["devices"]
-    if isinstance(devices, list):
-        return len(devices) * int(trainer["num_nodes"])
-    return int(devices) * int(trainer["num_nodes"]) if str(devices).isdigit() else None
+    """Return how many processes train, None where the machine decides (`trainer.devices=auto`, -1)."""
+    count = read_devices(trainer["devices"]).count
+    return None if count is None else count * int(trainer["num_nodes"])
 
 
 def resolve_strategy(name: str, *, devices: Any, num_nodes: int, gan: bool) -> str:
@@ -37,12 +37,11 @@ def resolve_strategy(name: str, *, devices: Any, num_nodes: int, gan: bool) -> s
 
     Args:
         name: `trainer.strategy`.
-        devices: `trainer.devices`: a number, a list of indices, or a text such as `auto`.
+        devices: `trainer.devices`.
         num_nodes: machines.
         gan: whether two networks are trained by turns.
     """
-    single = devices in (1, "1") or (isinstance(devices, list) and len(devices) == 1)
-    several = not single or num_nodes > 1
+    several = read_devices(devices).count != 1 or num_nodes > 1
     if name == "auto" and several:
         name = "ddp"
     # In each backward pass of a GAN one of the two networks has no part.

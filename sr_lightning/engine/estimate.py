@@ -2,7 +2,7 @@
 
 `python -m sr_lightning.engine.estimate ASKED ANSWER` reads and writes JSON:
 `{"begun": unix time, "budget": seconds, "kinds": {name: configuration}}` and
-`{"starting": seconds, "kinds": {name: {"step": seconds, "pixel": seconds}}}`.
+`{"starting": seconds, "kinds": {name: {"step": seconds, "pixel": seconds}}, "impossible": {name: reason}}`.
 """
 
 import copy
@@ -11,10 +11,10 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
@@ -29,6 +29,7 @@ from sr_lightning.engine.fit import build_trainer, quieten_lightning, silenced
 from sr_lightning.engine.pace import RepeatedBatch, wait
 from sr_lightning.engine.precision import resolve_precision
 from sr_lightning.modules.base import SuperResolution
+from sr_lightning.networks.luma import Network
 from sr_lightning.networks.multiply_adds import OUTPUT, multiply_adds
 from sr_lightning.report.files import write_json
 
@@ -40,6 +41,36 @@ SECONDS = 1.0
 FEW = 2
 # Side of the scored image in HR pixels, divisible by all scales.
 SIDES = {"cpu": 240, "cuda": 720}
+
+
+def impossible_kinds(kinds: Mapping[str, Config]) -> dict[str, str]:
+    """Return why the network of a kind cannot be built or run, by name; kinds whose network can be are absent.
+
+    Tensors without values tell of sound networks in no time; what fails there may need values, and is tried with them.
+
+    Args:
+        kinds: resolved configurations by name.
+    """
+    found = {}
+    for name, config in kinds.items():
+        device = resolve_accelerator(config["trainer"]["accelerator"])
+        if _why_not(config, "meta") and (reason := _why_not(config, device)):
+            found[name] = f"model={config['names']['model']} cannot be built: {reason}"
+    return found
+
+
+def _why_not(config: Config, device: str) -> str | None:
+    """Return what a network says against being built and given an LR patch, None where that goes well."""
+    try:
+        with torch.device("meta") if device == "meta" else nullcontext():
+            network = build_network(config["model"])
+        side = _lr_patch(config)
+        lr = torch.zeros(1, int(cast(Network, network).channels), side, side, device=device)
+        with torch.no_grad():
+            network.eval().to(device)(lr)
+    except Exception as error:  # whatever somebody's network raises
+        return " ".join(str(error).split()) or type(error).__name__
+    return None
 
 
 def measure_kinds(kinds: Mapping[str, Config], *, budget: float) -> dict[str, dict[str, float]]:
@@ -143,10 +174,15 @@ def _built(config: Config) -> tuple[SuperResolution, Any]:
 def _batch(config: Config, samples: int) -> dict[str, Any]:
     """Return a batch of random patches as a module sees it."""
     data, scale, channels = config["data"], int(config["scale"]), image_channels(config["model"])
-    side = int(data["lr_patch"] or data["hr_patch"] // scale)
+    side = _lr_patch(config)
     lr = torch.rand(samples, channels, side, side).contiguous(memory_format=torch.channels_last)
     hr = torch.rand(samples, channels, side * scale, side * scale).contiguous(memory_format=torch.channels_last)
     return {"lr": lr, "hr": hr} | ({"scale": scale} if len(data["scales"] or []) > 1 else {})
+
+
+def _lr_patch(config: Config) -> int:
+    """Return the side of a patch in LR pixels."""
+    return int(config["data"]["lr_patch"] or config["data"]["hr_patch"] // int(config["scale"]))
 
 
 def _time_degradation(config: Config, samples: int) -> float:
@@ -259,9 +295,10 @@ def main() -> None:
     asked = json.loads(Path(sys.argv[1]).read_text())
     starting = time.time() - asked["begun"]
     quieten_lightning()
-    write_json(
-        Path(sys.argv[2]), {"starting": starting, "kinds": measure_kinds(asked["kinds"], budget=asked["budget"])}
-    )
+    impossible = impossible_kinds(asked["kinds"])
+    possible = {name: config for name, config in asked["kinds"].items() if name not in impossible}
+    kinds = measure_kinds(possible, budget=asked["budget"])
+    write_json(Path(sys.argv[2]), {"starting": starting, "kinds": kinds, "impossible": impossible})
 
 
 if __name__ == "__main__":

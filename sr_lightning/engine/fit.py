@@ -16,6 +16,7 @@ from sr_lightning.callbacks.checkpoints import Checkpoints
 from sr_lightning.callbacks.stopping import Stopping
 from sr_lightning.data.datamodule import SRDataModule
 from sr_lightning.engine.build import build_callback
+from sr_lightning.engine.checkpoint import Resumable
 from sr_lightning.engine.devices import resolve_strategy
 from sr_lightning.engine.worker import end_workers, relaunched_with
 from sr_lightning.modules.base import SuperResolution
@@ -32,7 +33,7 @@ def fit(
     loggers: list[Logger],
     available: dict[str, Any],
     run_dir: Path,
-    step: int,
+    begun: Resumable | None,
     results: Results,
 ) -> None:
     """Train until `trainer.max_steps`; with each `last.ckpt`, and however that ends, note how far it came.
@@ -46,10 +47,10 @@ def fit(
         loggers: take the metrics.
         available: what callbacks may ask for in their constructors.
         run_dir: the run's folder.
-        step: what `last.ckpt` stands at, to go on from there; 0 for a new run.
+        begun: what to go on from; None for a new run.
         results: `results.json`.
     """
-    batch_size = config["data"]["batch_size"]
+    batch_size, step = config["data"]["batch_size"], begun.step if begun else 0
     module.step_pixels = batch_size * datamodule.hr_pixels
     effort = Effort(
         step=step, seconds=results.content["seconds"], step_samples=batch_size, step_pixels=module.step_pixels
@@ -76,8 +77,8 @@ def fit(
     )
     try:
         with relaunched_with(run_dir), silenced():
-            last = run_dir / "checkpoints" / "last.ckpt" if step else None
-            trainer.fit(module, datamodule=datamodule, ckpt_path=last, weights_only=True)
+            path = begun.path if begun and step else None
+            trainer.fit(module, datamodule=datamodule, ckpt_path=path, weights_only=True)
     finally:
         # After an error Lightning tears down the loop that was running: in a validation the training loader's
         # processes would stay.

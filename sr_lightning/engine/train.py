@@ -23,7 +23,7 @@ from sr_lightning.data.overlap import OWN_SETS
 from sr_lightning.data.scan import DataError
 from sr_lightning.engine import announce
 from sr_lightning.engine.build import build_logger, build_module, build_network, degradation_name
-from sr_lightning.engine.checkpoint import load_network
+from sr_lightning.engine.checkpoint import Resumable, find_resumable, load_network
 from sr_lightning.engine.devices import device_name, number_of_processes, resolve_accelerator
 from sr_lightning.engine.evaluate import bicubic_means, evaluate_set, network_source
 from sr_lightning.engine.fit import fit, quieten_lightning
@@ -171,7 +171,7 @@ class Run:
         }
         if self.rank == 0:
             kept = OmegaConf.to_yaml(OmegaConf.create({**config, "resume": None}))
-            write_atomically(self.run_dir / "config.yaml", kept)
+            write_atomically(self.run_dir / "config.yaml", kept, durable=True)
         # Without a checkpoint a continued run begins anew.
         if config["resume"] and self.last.is_file() and path.is_file():
             earlier = read_results(path)
@@ -212,20 +212,33 @@ class Run:
             precision=precision,
             features=features,
         )
-        step = load_network(self.last).step if config["resume"] and self.last.is_file() else 0
-        if step < config["trainer"]["max_steps"]:
-            self._fit(module, datamodule, accelerator=accelerator, step=step)
+        begun = find_resumable(self.last.parent) if config["resume"] else None
+        if begun is not None and begun.damaged:
+            self._go_back(begun)
+        if begun is None or begun.step < config["trainer"]["max_steps"]:
+            self._fit(module, datamodule, accelerator=accelerator, begun=begun)
         else:
             # What the earlier part was killed before it could tell.
-            self.loggers = self._build_loggers(step)
+            self.loggers = self._build_loggers(begun.step)
         if self.rank == 0:
             self._evaluate([*sets, validation_set(datamodule)], torch.device(accelerator))
+
+    def _go_back(self, begun: Resumable) -> None:
+        """Begin at an earlier step than the last that was noted, and do not count the time of the lost ones twice."""
+        content = self.results.content
+        if content["steps"] > begun.step:
+            content["seconds"] *= begun.step / content["steps"]
+        log.warning("%s is damaged: going on from %s at step %d", begun.damaged, begun.path, begun.step)
+        if self.rank == 0:
+            announce.damage(begun)
 
     def _hr_patch(self) -> int:
         data = self.config["data"]
         return int(data["hr_patch"] or data["lr_patch"] * self.scale)
 
-    def _fit(self, module: SuperResolution, datamodule: SRDataModule, *, accelerator: str, step: int) -> None:
+    def _fit(
+        self, module: SuperResolution, datamodule: SRDataModule, *, accelerator: str, begun: Resumable | None
+    ) -> None:
         config = self.config
         assert datamodule.val_store is not None
         bicubic: dict[str, float] = {}
@@ -237,7 +250,7 @@ class Run:
             announce.random_features(self.results.content["features"])
             bicubic = bicubic_means(validation_pairs(datamodule), protocol=self.protocol, scale=self.scale)
         log.info("%s: %s", self.title, module.description)
-        self.loggers = self._build_loggers(step)
+        self.loggers = self._build_loggers(begun.step if begun else 0)
         available = {"folder": self.run_dir / "panels", "run_dir": self.run_dir, "bicubic": bicubic}
         fit(
             config,
@@ -248,7 +261,7 @@ class Run:
             loggers=self.loggers,
             available=available,
             run_dir=self.run_dir,
-            step=step,
+            begun=begun,
             results=self.results,
         )
 
@@ -308,6 +321,7 @@ class Run:
             step=self.results.content["steps"],
             max_steps=self.config["trainer"]["max_steps"],
             psnr=None if trained is None else trained.psnr,
+            bicubic_psnr=None if trained is None else trained.bicubic_psnr,
         )
 
     def _end(self, status: str, exit_code: int, error: str | None = None) -> None:

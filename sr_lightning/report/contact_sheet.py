@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from sr_lightning.report import lettering
 from sr_lightning.report.files import write_atomically
+from sr_lightning.report.html import html_environment
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
@@ -238,13 +239,7 @@ def _data_uri(image: Image.Image) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("sr_lightning.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_environment("sr_lightning.report", ".")
     # Parameters in the order in which they are drawn.
     environment.policies["json.dumps_kwargs"] = {}
     return environment.get_template("contact_sheet.html")

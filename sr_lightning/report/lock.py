@@ -11,6 +11,8 @@ from sr_lightning.refusal import Refusal
 NAME = ".running"
 # What the refusal begins with.
 HELD = "another process trains in"
+# Seconds in which a lock is tried: whoever asks `is_held` takes it for a moment, and that is no reason not to start.
+PATIENCE = 1.0
 
 
 @contextmanager
@@ -18,12 +20,12 @@ def held(folder: Path) -> Iterator[None]:
     """Keep a run's folder for this process while the context lasts; the kernel frees it when the process dies.
 
     Raises:
-        Refusal: another process works in it.
+        Refusal: another process works in it, and not for a moment alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / NAME)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE)
     except Timeout as error:
         raise Refusal(
             f"{HELD} {folder} right now; wait until it has ended, or end it, and say the same again."

@@ -25,6 +25,7 @@ class RunProgress:
         eta_seconds: until the last step; None where no step was timed yet, or all are done.
         steps_per_second: since this part of the run began; None where no step was timed yet.
         updated: Unix time in seconds.
+        bicubic_psnr: of the same images enlarged by bicubic interpolation, in dB; None where it is not known.
     """
 
     state: Literal["training", "scoring"]
@@ -34,6 +35,8 @@ class RunProgress:
     eta_seconds: float | None
     steps_per_second: float | None
     updated: float
+    # Files of earlier versions do not have it.
+    bicubic_psnr: float | None = None
 
 
 def write_progress(
@@ -43,11 +46,12 @@ def write_progress(
     step: int,
     max_steps: int,
     psnr: float | None,
+    bicubic_psnr: float | None = None,
     steps_per_second: float | None = None,
 ) -> None:
     """Write a run's progress as it is now, atomically."""
     left = (max_steps - step) / steps_per_second if steps_per_second and state == "training" else None
-    now = RunProgress(state, step, max_steps, psnr, left, steps_per_second, time.time())
+    now = RunProgress(state, step, max_steps, psnr, left, steps_per_second, time.time(), bicubic_psnr)
     write_json(run_dir / NAME, asdict(now))
 
 

@@ -31,7 +31,7 @@ class Results:
         """Change values and write the file."""
         self.content.update(values)
         if self.enabled:
-            write_json(self.path, self.content)
+            write_json(self.path, self.content, durable=True)
 
 
 def read_results(path: Path) -> dict[str, Any]:

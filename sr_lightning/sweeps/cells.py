@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
 from sr_lightning.refusal import Refusal
+from sr_lightning.report.identity import config_hash
 from sr_lightning.report.results import read_results
 
 # What a search is given of a cell.
@@ -35,12 +38,41 @@ class CellState:
 
 
 def state_of(folder: Path) -> CellState:
-    """Look at the folder of a cell; its name says that what lies there is of the same configuration."""
+    """Look at the folder of a cell; `refuse_another` makes sure that what lies there is of the cell's configuration."""
     path = folder / "results.json"
     if not path.is_file():
         return CellState("unfinished" if (folder / "config.yaml").is_file() else "new", {})
     results = read_results(path)
     return CellState("finished" if results.get("status") == "finished" else "unfinished", results)
+
+
+def refuse_another(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a cell whose folder holds a run of another configuration, as a `hydra.sweep.subdir` may let it meet.
+
+    Args:
+        folder: of the cell; need not be there.
+        config: the cell's configuration, resolved.
+
+    Raises:
+        Refusal: there is such a run.
+    """
+    known = _hash_in(folder)
+    if known is not None and known != config_hash(config):
+        raise Refusal(
+            f"{folder} holds a run of another configuration than this sweep's; give the sweep another "
+            "hydra.sweep.dir, hydra.sweep.subdir or sweep.name, or take that folder away."
+        )
+
+
+def _hash_in(folder: Path) -> str | None:
+    """Return the hash of the run in a folder, by its results or, where they cannot be read, by its configuration."""
+    if results := read_results(folder / "results.json"):
+        return results.get("config_hash")
+    try:
+        return config_hash(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        # There is none, or something that is no configuration of ours.
+        return None
 
 
 def objectives(results: Mapping[str, Any], paths: Sequence[str]) -> Objectives:

@@ -45,8 +45,21 @@ class Task:
     steps: int
 
 
-def estimate(tasks: Sequence[Task], device: Device | None) -> list[float | None]:
-    """Return the seconds that each cell will take; None where nothing is known.
+@dataclass(frozen=True)
+class Outlook:
+    """What is known of a cell before it is trained.
+
+    Attributes:
+        seconds: that it will take; None where nothing is known.
+        impossible: why its network cannot be built, where a measurement has found that out; else None.
+    """
+
+    seconds: float | None
+    impossible: str | None = None
+
+
+def estimate(tasks: Sequence[Task], device: Device | None) -> list[Outlook]:
+    """Return how long each cell will take.
 
     What earlier runs of the same kind took on this device comes first, then what was measured before, then a
     measurement. Decoding images that the cache does not have yet, and downloads, are not counted.
@@ -58,18 +71,26 @@ def estimate(tasks: Sequence[Task], device: Device | None) -> list[float | None]
     waiting = [task for task in tasks if task.steps]
     configs = {kind_of(task.config): task.config for task in waiting}
     if not configs:
-        return [0.0] * len(tasks)
+        return [Outlook(0.0)] * len(tasks)
     paths = waiting[0].config["paths"]
     known = paces_of_runs(Path(paths["runs"]).expanduser(), configs, device)
-    starting = None
+    starting: float | None = None
+    impossible: dict[str, str] = {}
     if device is not None:
         measured = Measured(Path(paths["cache"]).expanduser() / "pace.json", device)
         missing = {kind: config for kind, config in configs.items() if not known.get(kind) and not measured.get(kind)}
         if missing:
-            _measure(missing, measured)
+            impossible = _measure(missing, measured)
         known = {kind: pace for kind in configs if (pace := known.get(kind) or measured.get(kind))}
         starting = measured.starting
-    return [_seconds(task, known, STARTING if starting is None else starting) for task in tasks]
+    starting = STARTING if starting is None else starting
+    return [Outlook(_seconds(task, known, starting), _reason(task, configs, impossible)) for task in tasks]
+
+
+def _reason(task: Task, tried: Mapping[str, Config], impossible: Mapping[str, str]) -> str | None:
+    kind = kind_of(task.config)
+    # Others of the kind have other fractions, which their network may take.
+    return impossible[kind] if kind in impossible and task.config["model"] == tried[kind]["model"] else None
 
 
 def _seconds(task: Task, known: Mapping[str, Pace], starting: float) -> float | None:
@@ -118,8 +139,12 @@ def _pixels(path: Path) -> int:
         return 0
 
 
-def _measure(configs: Mapping[str, Config], measured: Measured) -> None:
-    """Time one kind after the other in a process that ends; whatever goes wrong there, the sweep can start."""
+def _measure(configs: Mapping[str, Config], measured: Measured) -> dict[str, str]:
+    """Time one kind after the other in a process that ends; whatever goes wrong there, the sweep can start.
+
+    Returns:
+        Why the network of a kind cannot be built, by kind.
+    """
     device = measured.device
     environment = {**os.environ, "PYTHONPATH": python_path(), "CUDA_VISIBLE_DEVICES": device.gpu or ""}
     if device.threads is not None:
@@ -131,9 +156,10 @@ def _measure(configs: Mapping[str, Config], measured: Measured) -> None:
         try:
             subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE, check=True)
         except (OSError, subprocess.SubprocessError):
-            return
+            return {}
         found = json.loads(answer.read_text())
     measured.add(found["starting"], found["kinds"])
+    return dict(found["impossible"])
 
 
 def time_for_all(seconds: Sequence[float], *, at_once: int) -> float:

@@ -66,7 +66,7 @@ class Process:
         self.started = time.time()
         self._killed = False
         self._signalled = False
-        write_atomically(cell.folder / "config.yaml", cell.config)
+        write_atomically(cell.folder / "config.yaml", cell.config, durable=True)
         command = cell.command_line
         with (cell.folder / LOG).open("a") as log:
             log.write(

@@ -32,16 +32,21 @@ class Job:
     config: DictConfig
     folder: Path
 
+    @property
+    def task(self) -> DictConfig:
+        """The configuration without Hydra's part."""
+        return OmegaConf.masked_copy(self.config, [str(key) for key in self.config if key != "hydra"])
+
     def launcher(self) -> dict[str, Any]:
         """Return the launcher's settings as this cell has them: what it asks for may depend on its own keys."""
-        with _seen_by_hydra(self.config):
+        with seen_by_hydra(self.config):
             settings = OmegaConf.to_container(self.config.hydra.launcher, resolve=True)
         assert isinstance(settings, dict)
         return {str(key): value for key, value in settings.items()}
 
 
 @contextmanager
-def _seen_by_hydra(config: DictConfig) -> Iterator[None]:
+def seen_by_hydra(config: DictConfig) -> Iterator[None]:
     """Let `${hydra:...}` mean this configuration."""
     former = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
@@ -75,7 +80,7 @@ class Launch:
             config.hydra.job.id = config.hydra.job.num = number
             # A worker need not stand in this folder when Hydra asks it for the cell's.
             config.hydra.sweep.dir = str(Path(config.hydra.sweep.dir).absolute())
-        with _seen_by_hydra(config):
+        with seen_by_hydra(config):
             folder = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
         return Job(number, overrides, config, folder)
 
@@ -125,13 +130,12 @@ def run_unfinished(
 
 def failed(job: Job, why: object) -> JobReturn:
     """Return what Hydra's sweepers take for a job that failed; they end with this one line instead of a traceback."""
-    task = OmegaConf.masked_copy(job.config, [str(key) for key in job.config if key != "hydra"])
     text = " ".join(str(why).split()) or type(why).__name__
     # As a task says it to launchers that do not name the cell.
     error = CompactHydraException(text.removeprefix(f"{job.folder}: "))
     return JobReturn(
         overrides=list(job.overrides),
-        cfg=task,
+        cfg=job.task,
         working_dir=str(job.folder),
         status=JobStatus.FAILED,
         _return_value=error,
@@ -141,10 +145,3 @@ def failed(job: Job, why: object) -> JobReturn:
 def in_one_line(job: Job, answer: JobReturn) -> JobReturn:
     """Return a job's answer, its error without the traceback of another machine (the cell's `train.log` has it)."""
     return answer if answer.status == JobStatus.COMPLETED else failed(job, answer._return_value)
-
-
-def number_of_devices(devices: Any) -> int:
-    """Return how many devices `trainer.devices` means; `auto` takes what a cell is given, which is one."""
-    if isinstance(devices, Sequence) and not isinstance(devices, str):
-        return len(devices)
-    return int(devices) if str(devices).isdigit() else 1

@@ -33,17 +33,31 @@ def display(console: Console, *, at_once: int) -> Display:
     return LiveTable(console, at_once=at_once) if console.is_terminal else Lines(console, at_once=at_once)
 
 
-class LiveTable:
-    """A table that is drawn anew; where there are more cells than lines, of those that run, wait for another or failed.
+class _Told:
+    """What is shown on a console.
 
     Args:
-        console: a terminal.
+        console: where to.
         at_once: how many jobs run side by side.
     """
 
     def __init__(self, console: Console, *, at_once: int) -> None:
         self.console = console
         self.at_once = at_once
+
+    def say(self, text: str) -> None:
+        """Print a line; above a table where there is one."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+class LiveTable(_Told):
+    """A table that is drawn anew; where there are more cells than lines, of those that run, wait for another or failed.
+
+    The console is a terminal.
+    """
+
+    def __init__(self, console: Console, *, at_once: int) -> None:
+        super().__init__(console, at_once=at_once)
         self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
 
     def begin(self, standings: Sequence[Standing]) -> None:
@@ -59,10 +73,6 @@ class LiveTable:
     def refresh(self, standings: Sequence[Standing]) -> None:
         """Draw it anew."""
         self._live.update(self.drawn(standings), refresh=True)
-
-    def say(self, text: str) -> None:
-        """Print a line above it."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def end(self) -> None:
         """Wipe it out; the summary takes its place."""
@@ -113,17 +123,11 @@ def foot(standings: Sequence[Standing], *, at_once: int) -> str:
     return ", ".join(parts)
 
 
-class Lines:
-    """A line for each job that starts or ends, and now and then for its PSNR.
-
-    Args:
-        console: no terminal.
-        at_once: how many jobs run side by side.
-    """
+class Lines(_Told):
+    """A line for each job that starts or ends, and now and then for its PSNR: where the console is no terminal."""
 
     def __init__(self, console: Console, *, at_once: int) -> None:
-        self.console = console
-        self.at_once = at_once
+        super().__init__(console, at_once=at_once)
         self._standings: Sequence[Standing] = ()
         self._said: dict[str, tuple[float, float]] = {}
 
@@ -140,12 +144,13 @@ class Lines:
             assert standing.share is not None
             parts.append(standing.share.label)
         if standing.state == "done":
-            parts.append(f"{_score(standing)}in {duration(standing.seconds)}")
+            parts.append(_score(standing))
+            parts.append("" if standing.trained is None else f"trained in {duration(standing.trained)}")
         if standing.state in ("failed", "retry", "interrupted"):
             parts.append(str(standing.reason))
         if standing.state in ENDED:
             parts.append(f"({foot(self._standings, at_once=self.at_once)})")
-        self.say("  ".join(parts))
+        self.say("  ".join(filter(None, parts)))
 
     def refresh(self, standings: Sequence[Standing]) -> None:
         """Say what the last validation of a job gave, if that is news."""
@@ -157,11 +162,7 @@ class Lines:
             if psnr != former and time.monotonic() - when >= INTERVAL:
                 self._said[standing.cell.name] = (time.monotonic(), psnr)
                 step = f"step {standing.progress.step}/{standing.cell.max_steps}"
-                self.say(f"{step:<8} {standing.cell.name}  val PSNR {psnr:.2f} dB")
-
-    def say(self, text: str) -> None:
-        """Print a line."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+                self.say(f"{step:<8} {standing.cell.name}  {_score(standing)}")
 
     def end(self) -> None:
         """Leave: the summary follows."""
@@ -170,4 +171,4 @@ class Lines:
 def _score(standing: Standing) -> str:
     progress = standing.progress
     gain = "" if progress.gain is None else f" ({progress.gain:+.2f} on bicubic)"
-    return "" if progress.psnr is None else f"val PSNR {progress.psnr:.2f} dB{gain} "
+    return "" if progress.psnr is None else f"val PSNR {progress.psnr:.2f} dB{gain}"

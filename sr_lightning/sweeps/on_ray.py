@@ -18,7 +18,8 @@ from hydra_plugins.hydra_ray_launcher._launcher_util import _run_job, start_ray
 from omegaconf import OmegaConf
 
 from sr_lightning.refusal import Refusal
-from sr_lightning.sweeps.launching import Job, Launch, failed, in_one_line, number_of_devices, run_unfinished
+from sr_lightning.sweeps.launching import Job, Launch, failed, in_one_line, run_unfinished
+from sr_lightning.sweeps.trainer_devices import read_devices
 
 # Seconds that cells get to save a checkpoint.
 PATIENCE = 60
@@ -62,7 +63,7 @@ def _hint(error: Exception) -> str:
 
 def _options(job: Job, nodes: Sequence[Mapping[str, float]], *, cells: int) -> dict[str, Any]:
     trainer = job.config.trainer
-    devices = 0 if trainer.accelerator == "cpu" else number_of_devices(trainer.devices)
+    devices = 0 if trainer.accelerator == "cpu" else read_devices(trainer.devices).count or 1
     return resources(job.launcher()["ray"]["remote"], nodes, devices=devices, cells=cells)
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from submitit.slurm.slurm import SlurmJob
 from sr_lightning.report.files import write_json
 from sr_lightning.sweeps.launching import Job, Launch, failed, in_one_line, run_unfinished
 
-# In a cell's folder: which job of SLURM's trains it.
+# In a cell's folder: which job of SLURM's trains it, and since which Unix time.
 NOTE = "slurm.json"
 # What submitit calls by SLURM's own names; the others get its prefix.
 COMMON = (
@@ -33,6 +34,8 @@ COMMON = (
 )  # fmt: skip
 # Of a job that will still write its result.
 WAITING = ("PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "PREEMPTED", "REQUEUED", "REQUEUE_HOLD")
+# Seconds after its submission in which sacct may not know a job yet: its database is written later.
+UNKNOWN_FOR = 300.0
 
 
 def launch_on_slurm(launch: Launch, jobs: Sequence[Job]) -> list[JobReturn]:
@@ -90,7 +93,7 @@ def submit(launch: Launch, settings: Mapping[str, Any], jobs: Sequence[Job]) -> 
     ]
     submitted = executor.map_array(runner, *zip(*arguments, strict=True))
     for job, one in zip(jobs, submitted, strict=True):
-        write_json(job.folder / NOTE, {"job_id": one.job_id, "folder": str(executor.folder)})
+        write_json(job.folder / NOTE, {"job_id": one.job_id, "folder": str(executor.folder), "submitted": time.time()})
     return {job.folder: one for job, one in zip(jobs, submitted, strict=True)}
 
 
@@ -102,7 +105,9 @@ def still_there(folder: Path) -> Submitted[Any] | None:
     job: SlurmJob[Any] = SlurmJob(note["folder"], note["job_id"])
     # "CANCELLED by 1000"
     state = job.watcher.get_state(job.job_id, mode="force").partition(" ")[0]
-    return job if state in WAITING and not job.paths.result_pickle.exists() else None
+    # What submitit says of a job that sacct does not name.
+    just_submitted = state == "UNKNOWN" and time.time() - note.get("submitted", 0.0) < UNKNOWN_FOR
+    return job if (state in WAITING or just_submitted) and not job.paths.result_pickle.exists() else None
 
 
 def _answer(job: Job, submitted: Submitted[Any]) -> JobReturn:

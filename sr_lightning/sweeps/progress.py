@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ class Progress:
         state: `starting` before this attempt has said anything, `training`, `scoring` or `ended`.
         step: of `max_steps`.
         psnr: on the validation images, in dB; the last one of a run that goes on.
-        gain: what that is above bicubic, in dB; known at the end.
+        gain: what that is above bicubic, in dB.
         eta: seconds to go.
     """
 
@@ -35,15 +35,17 @@ def progress_of_run(folder: Path, *, since: float) -> Progress:
         found = read_progress(folder)
     if found is None:
         return Progress()
-    if found.updated < since:
-        # An earlier attempt's.
-        return Progress(step=found.step, psnr=found.psnr)
-    return Progress(state=found.state, step=found.step, psnr=found.psnr, eta=found.eta_seconds)
+    seen = Progress(step=found.step, psnr=found.psnr, gain=_gain(found.psnr, found.bicubic_psnr))
+    # An earlier attempt's has no more to say.
+    return seen if found.updated < since else replace(seen, state=found.state, eta=found.eta_seconds)
 
 
 def progress_of_results(results: Mapping[str, Any]) -> Progress:
     """Return where a run has ended, by its results."""
     validation = results.get("validation") or {}
     psnr, bicubic = validation.get("psnr"), (validation.get("bicubic") or {}).get("psnr")
-    gain = psnr - bicubic if psnr is not None and bicubic is not None else None
-    return Progress(state="ended", step=results.get("steps"), psnr=psnr, gain=gain)
+    return Progress(state="ended", step=results.get("steps"), psnr=psnr, gain=_gain(psnr, bicubic))
+
+
+def _gain(psnr: float | None, bicubic: float | None) -> float | None:
+    return psnr - bicubic if psnr is not None and bicubic is not None else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sr_lightning.refusal import Refusal
+from sr_lightning.sweeps.trainer_devices import read_devices
 
 # Below the ports that systems hand out themselves, so that none is taken between its choice and its use.
 PORTS = range(20_000, 32_000)
@@ -41,26 +42,22 @@ def need_of(trainer: Mapping[str, Any], *, gpus: Sequence[str]) -> Need:
         gpus: those of this sweep.
 
     Raises:
-        Refusal: it asks for more than there is.
+        Refusal: it asks for more than there is, or for nothing that makes sense.
     """
-    devices = trainer["devices"]
+    asked = read_devices(trainer["devices"])
     if int(trainer["num_nodes"]) > 1:
         raise Refusal(
             f"trainer.num_nodes: the pool has this machine alone, got {trainer['num_nodes']}; "
             "hydra/launcher=submitit_slurm and hydra/launcher=ray know more machines."
         )
-    listed = devices.split(",") if isinstance(devices, str) and "," in devices else devices
     kind: Literal["gpu", "cpu"] = "gpu" if gpus and trainer["accelerator"] != "cpu" else "cpu"
-    if isinstance(listed, list):
-        need = Need(kind, len(listed), tuple(int(index) for index in listed) if kind == "gpu" else (), translated=True)
-    elif str(devices) == "-1":
-        need = Need(kind, max(1, len(gpus)), translated=True)
-    else:
-        need = Need(kind, 1 if devices == "auto" else int(devices))
+    count = max(1, len(gpus)) if asked.all_there_are else asked.count or 1
+    positions = asked.indices if kind == "gpu" else ()
+    need = Need(kind, count, positions, translated=bool(asked.indices) or asked.all_there_are)
     if kind == "gpu" and need.count > len(gpus):
         raise Refusal(f"trainer.devices: the sweep has {_gpus(gpus)}, a job asks for {need.count}.")
     if any(index not in range(len(gpus)) for index in need.positions):
-        raise Refusal(f"trainer.devices: expected positions among {_gpus(gpus)}, from 0, got {devices}.")
+        raise Refusal(f"trainer.devices: expected positions among {_gpus(gpus)}, from 0, got {trainer['devices']}.")
     return need
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -39,7 +40,7 @@ def read_space(params: Mapping[str, str], arguments: Sequence[str]) -> Space:
         arguments: `key=value` as typed.
 
     Raises:
-        Refusal: nothing is left to search.
+        Refusal: nothing is left to search, or a key has values that Optuna cannot search.
     """
     parser = OverridesParser.create()
     given = parser.parse_overrides(list(arguments))
@@ -52,7 +53,18 @@ def read_space(params: Mapping[str, str], arguments: Sequence[str]) -> Space:
             "hydra.sweeper.params: expected keys to search, each with choice(...), range(...) or interval(...), got "
             f"{', '.join(fixed) or 'none'}."
         )
+    for key, override in searched.items():
+        _check_values(key, override)
     return Space(searched, [text for text in fixed if not text.startswith(("hydra.", "hydra/"))])
+
+
+def _check_values(key: str, override: Override) -> None:
+    value = override.value()
+    if getattr(value, "shuffle", False):
+        # Each trial would see them in another order, and Optuna take them for others.
+        raise Refusal(f"{key}: a search has no use for shuffle(...), got {override.input_line}.")
+    if isinstance(value, RangeSweep) and not (value.step > 0 and value.start <= value.stop):  # type: ignore[operator]
+        raise Refusal(f"{key}: expected a range that goes upwards, as range(16,64,step=8), got {override.input_line}.")
 
 
 def _ends(override: Override) -> list[str]:
@@ -60,9 +72,16 @@ def _ends(override: Override) -> list[str]:
     if isinstance(value, IntervalSweep):
         return [str(value.start), str(value.end)]
     if isinstance(value, RangeSweep):
-        # In a search the end belongs to the range, as the sweeper that reads it has it.
-        assert value.start is not None
-        assert value.stop is not None
-        steps = int((value.stop - value.start) / value.step)
-        return [str(value.start), str(value.start + steps * value.step)]
+        return list(map(str, _ends_of_range(value)))
     return list(override.sweep_string_iterator())
+
+
+def _ends_of_range(swept: RangeSweep) -> tuple[float, float]:
+    """Return the first and the last value that a search may take: the end is one of them where a step meets it.
+
+    By decimals, as Optuna counts: of floats `int(0.3 / 0.1)` is 2.
+    """
+    start, stop, step = (Decimal(str(number)) for number in (swept.start, swept.stop, swept.step))
+    last = start + (stop - start) // step * step
+    whole = all(isinstance(number, int) for number in (swept.start, swept.stop, swept.step))
+    return (int(start), int(last)) if whole else (float(start), float(last))

@@ -44,6 +44,11 @@ class Standing:
     results: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def trained(self) -> float | None:
+        """Seconds of training alone, over all starts of the run; None where it has not finished."""
+        return self.results.get("seconds")
+
+    @property
     def shown_state(self) -> str:
         """The state in a word: of a running job what it does."""
         return self.progress.state if self.state == "running" else self.state

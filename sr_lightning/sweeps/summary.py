@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sr_lightning.report.duration import duration
+from sr_lightning.report.places import from_here
 from sr_lightning.sweeps.jobs import LOG
 from sr_lightning.sweeps.live_table import COLOURS, WORDS, foot
 from sr_lightning.sweeps.standing import Standing
@@ -36,7 +37,7 @@ def print_summary(standings: Sequence[Standing], *, console: Console, compare: P
         console.print(f"... and {len(standings) - ROWS} more")
     _line(console, foot(standings, at_once=at_once))
     if compare is not None and any(standing.results for standing in standings):
-        _line(console, f"compare them: python compare.py {shlex.quote(_short(compare))} output=page.html")
+        _line(console, f"compare them: python compare.py {shlex.quote(str(from_here(compare)))} output=page.html")
 
 
 def print_failures(standings: Sequence[Standing], *, console: Console) -> None:
@@ -44,7 +45,8 @@ def print_failures(standings: Sequence[Standing], *, console: Console) -> None:
     failures = [standing for standing in standings if standing.state == "failed"]
     _line(console, f"error: {len(failures)} of {len(standings)} cells failed; the same command tries them again:")
     for standing in failures:
-        _line(console, f"  {_short(standing.cell.folder)}: {standing.reason}; log {_short(standing.cell.folder / LOG)}")
+        folder = from_here(standing.cell.folder)
+        _line(console, f"  {folder}: {standing.reason}; log {folder / LOG}")
 
 
 def print_interruption(number: int, *, console: Console) -> None:
@@ -58,24 +60,19 @@ def _table(standings: Sequence[Standing]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("cell", overflow="fold")
     table.add_column("state", no_wrap=True)
-    for name in ("steps", "PSNR", "on bicubic", "time"):
+    for name in ("steps", "PSNR", "on bicubic", "trained in"):
         table.add_column(name, justify="right", no_wrap=True)
     for standing in standings:
         progress = standing.progress
-        seconds = standing.results.get("seconds") or standing.seconds
         table.add_row(
             standing.cell.name,
             Text(WORDS[standing.state], style=COLOURS.get(standing.state, "")),
             "" if progress.step is None else f"{progress.step}/{standing.cell.max_steps}",
             "" if progress.psnr is None else f"{progress.psnr:.2f}",
             "" if progress.gain is None else f"{progress.gain:+.2f}",
-            duration(seconds) if seconds else "",
+            "" if standing.trained is None else duration(standing.trained),
         )
     return table
-
-
-def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _line(console: Console, text: str) -> None:

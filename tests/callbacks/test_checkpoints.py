@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,32 @@ def test_a_save_that_dies_half_way_leaves_the_old_file(
     results = run_tiny("edsr_baseline", tmp_path / "run", f"resume={tmp_path / 'run'}")
     assert (results["status"], results["steps"]) == ("finished", 4)
     assert {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_a_new_name_stands_only_for_what_the_disk_has(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a loss of power a renamed file may else be empty."""
+    on_disk: set[int] = set()
+    replaced: dict[str, bool] = {}
+    fsync, replace = os.fsync, os.replace
+
+    def noted(descriptor: int) -> None:
+        on_disk.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def checked(source: Path, target: Path) -> None:
+        replaced[Path(target).name] = Path(source).stat().st_ino in on_disk
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "replace", checked)
+    run_tiny("srgan", tmp_path / "run")
+    for name in ("last.ckpt", "best.ckpt", "pretrain_end.ckpt", "results.json", "config.yaml"):
+        assert replaced[name], name
+    assert not replaced["progress.json"], "once a second: the disk has other things to do"
+    assert (tmp_path / "run").stat().st_ino in on_disk
+    assert (tmp_path / "run" / "checkpoints").stat().st_ino in on_disk
 
 
 def test_a_checkpoint_alone_rebuilds_the_network(run_tiny: Run, tmp_path: Path) -> None:

@@ -27,3 +27,21 @@ def test_a_missing_extra_is_named_before_anything_starts(
 def test_a_cell_on_several_machines_is_refused(refusal: Callable[..., str]):
     line = refusal("-m", "seed=1,2", "sweep.estimate=false", "hydra/launcher=submitit_slurm", "trainer.num_nodes=2")
     assert "trains each cell on one machine: expected trainer.num_nodes=1, got 2" in line
+
+
+@pytest.mark.parametrize(
+    ("devices", "line"),
+    [
+        ("[1]", r"expected a number in trainer.devices, got \[1\]; trainer.devices=1 asks for as many"),
+        ("'0,1'", r"got 0,1; trainer.devices=2 asks for as many"),
+        ("-1", r"expected a number in trainer.devices, got -1\.$"),
+    ],
+)
+@pytest.mark.parametrize("launcher", ["ray", "submitit_slurm"])
+def test_very_gpus_mean_nothing_where_a_cluster_chooses_them(
+    refusal: Callable[..., str], launcher: str, devices: str, line: str
+):
+    arguments = ("-m", "seed=1,2", "sweep.estimate=false", f"hydra/launcher={launcher}", f"trainer.devices={devices}")
+    refused = refusal(*arguments)
+    assert refused.startswith(f"hydra/launcher={launcher} chooses each cell's GPUs itself: ")
+    assert re.search(line, refused)

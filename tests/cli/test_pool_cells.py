@@ -138,6 +138,18 @@ def test_a_plain_sweep_ends_with_1(launched: Callable[..., Launched], capsys: py
     assert rest == []
 
 
+def test_a_trial_in_the_folder_of_another_run_is_refused(
+    launched: Callable[..., Launched], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pool = launched(SEARCH, "model=espcn", "hydra.sweep.subdir=x")
+    (tmp_path / "runs" / "sweep" / "x").mkdir(parents=True)
+    (tmp_path / "runs" / "sweep" / "x" / "results.json").write_text('{"config_hash": "0123456789ab"}')
+    with pytest.raises(SystemExit):
+        pool(["seed=1"])
+    assert not pool.cells
+    assert "runs/sweep/x holds a run of another configuration" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("cells", "message"),
     [

@@ -33,6 +33,8 @@ FOLDER = "data=folder"
         (("data.lr_patch=null",), "expected exactly one of data.hr_patch and data.lr_patch, got None and None"),
         (("module.accumulate=3",), "data.batch_size is what one optimiser step sees"),
         (("trainer.devices=3",), "expected a multiple of 3, got 16"),
+        (("trainer.devices='0,1,2'",), "expected a multiple of 3, got 16"),
+        (("trainer.devices=two",), "trainer.devices: expected a positive number"),
         (("trainer.devices=0",), "trainer.devices: expected a positive number"),
         (("model=srgan", "trainer.gradient_clip_val=1"), "use module.gradient_clip instead"),
         (("trainer.gradient_clip_val=1", "module.gradient_clip=1"), "give one of them"),

@@ -63,8 +63,18 @@ def test_a_study_without_a_result_is_begun_anew(command: Callable, refusal: Call
     (STUDY / "study.db").touch()
     with held(STUDY):
         assert "begun with other settings" in refusal(*SEARCH, "seed=3")
-    assert not command("train", *SEARCH, "seed=3").error
+    begun = command("train", *SEARCH, "seed=3")
+    assert not begun.error
     assert not (STUDY / "study.db").exists()
+    assert (
+        "the study in runs/sweep/learning_rate was begun with other settings (seed was 42, now 3); none of its trials "
+        "has finished, so it begins anew and forgets them\n"
+    ) in begun.out
+    # Nothing is there to be forgotten, or nothing has changed.
+    assert "forgets" not in command("train", *SEARCH, "seed=4").out
+    (STUDY / "study.db").touch()
+    assert "forgets" not in command("train", *SEARCH, "seed=4").out
+    assert (STUDY / "study.db").exists()
 
 
 def test_a_search_has_a_name(refusal: Callable[..., str]):

@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
+from sr_lightning.cli import launchers
 from sr_lightning.cli.compose import Composer, parse_overrides
 from sr_lightning.cli.sweep import Sweep, compose_whole, group_name, plan_sweep
 from sr_lightning.cli.train import refuse_training_or_resume
@@ -95,7 +96,8 @@ def test_a_cell_that_is_there_twice_is_trained_once(plan):
     sweep = plan("scale=2,4,2", "logger=csv,wandb")
     assert labels(sweep) == ["scale=2 logger=csv", "scale=4 logger=csv"]
     reasons = [each.reason for each in sweep.left_out]
-    assert reasons == ["gives the same as cell 1", "gives the same as cell 2", *["gives the same as cell 1"] * 2]
+    same = [f"gives the same as scale={scale} logger=csv" for scale in (2, 4)]
+    assert reasons == [*same, same[0], same[0]]
 
 
 def test_two_cells_in_one_folder_are_refused(plan):
@@ -103,6 +105,21 @@ def test_two_cells_in_one_folder_are_refused(plan):
         Refusal, match=r"a folder of its own for every cell, got runs/sweep/x for two .*scale=2; scale=4"
     ):
         plan("scale=2,4", "hydra.sweep.subdir=x")
+
+
+@pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/\w+' is validated against ConfigStore")
+@pytest.mark.parametrize("launcher", ["pool", "basic", "ray", "submitit_slurm"])
+def test_the_folder_of_another_run_is_refused_before_the_table_whatever_launcher(
+    command, launcher, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(launchers, "find_spec", lambda name: True)
+    folder = tmp_path / "runs" / "sweep" / "4"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text('{"status": "finished", "config_hash": "0123456789ab"}')
+    places = f"paths.runs={tmp_path}/runs", r"hydra.sweep.subdir='${scale}'"
+    answer = command("train", "-m", "scale=2,4", f"hydra/launcher={launcher}", *places)
+    assert answer.error.startswith(f"{folder} holds a run of another configuration than this sweep's; give the sweep")
+    assert not answer.runs
 
 
 SUBDIRS = (
@@ -184,6 +201,27 @@ def test_a_key_of_the_swept_networks_alone(plan):
     sweep = plan("model=espcn,srcnn", "model.mapping_width=8", "hydra.launcher.jobs=2", "paths.runs=x")
     assert [cell.composed.tree["model"]["mapping_width"] for cell, _ in sweep.cells] == [8, 8]
     assert sweep.overrides[:2] == ["hydra.launcher.jobs=2", "paths.runs=x"]
+
+
+def test_an_experiment_may_choose_the_launcher(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    content = "# @package _global_\ndefaults:\n  - override /hydra/launcher: basic\n"
+    (tmp_path / "experiment" / "here.yaml").write_text(content)
+    composer = Composer("train", config_dirs=[tmp_path])
+
+    def launcher(*arguments: str) -> str:
+        overrides = composer.parse(["scale=2,4", *arguments])
+        whole, kept = compose_whole(composer, overrides)
+        handed_on = plan_sweep(composer, overrides, whole, kept, refuse_training_or_resume).overrides
+        loader = ConfigLoaderImpl(composer._loader.config_search_path)
+        of_hydra = loader.load_configuration("train", handed_on, RunMode.MULTIRUN).hydra
+        assert of_hydra.runtime.choices["hydra/launcher"] == whole.choices["hydra/launcher"]
+        return whole.choices["hydra/launcher"]
+
+    assert launcher() == "pool"
+    assert launcher("experiment=quickstart") == "pool"
+    assert launcher("experiment=here") == "basic"
+    assert launcher("experiment=here", "hydra/launcher=pool") == "pool", "the command line wins"
 
 
 def test_a_yaml_may_say_what_is_swept(tmp_path):

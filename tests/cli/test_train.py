@@ -12,10 +12,12 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.cli.compose import Composer
-from sr_lightning.cli.resolve import make_absolute
+from sr_lightning.cli.resolve import make_absolute, on_its_own
 from sr_lightning.cli.train import run_cell
 from sr_lightning.engine.build import build_module, build_network
 from sr_lightning.modules.gan import GANModule
+from sr_lightning.refusal import Refusal
+from sr_lightning.report.identity import config_hash
 
 NET = """
 from torch import nn
@@ -227,3 +229,14 @@ def test_a_failed_cell_is_an_error_and_an_interrupted_one_ends_the_sweep(tmp_pat
     with pytest.raises(SystemExit) as left:
         run_cell(cell(), tmp_path)
     assert left.value.code == 143
+
+
+def test_a_folder_with_another_run_is_refused(trained, tmp_path: Path):
+    """Of a search, whose cells are not known before."""
+    config = on_its_own(Composer("train").compose([]).tree)
+    write_results(tmp_path, status="finished", config_hash="0123456789ab", validation={"psnr": 31.0})
+    with pytest.raises(Refusal, match="holds a run of another configuration"):
+        run_cell(OmegaConf.create(config), tmp_path)
+    write_results(tmp_path, status="finished", config_hash=config_hash(config), validation={"psnr": 31.0})
+    assert run_cell(OmegaConf.create(config), tmp_path) == 31.0
+    assert not trained

@@ -9,6 +9,8 @@ from sr_lightning.engine.devices import device_name, number_of_processes, resolv
     [
         (1, 1, False, "auto"),
         ("1", 1, True, "auto"),
+        ("3,", 1, False, "auto"),
+        ("0,1", 1, False, "ddp"),
         ([3], 1, False, "auto"),
         ([0, 1], 1, False, "ddp"),
         (2, 1, True, "ddp_find_unused_parameters_true"),
@@ -33,7 +35,7 @@ def test_device_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("devices", "nodes", "processes"),
-    [(1, 1, 1), (4, 2, 8), ("2", 1, 2), ([0, 3], 1, 2), ("auto", 1, None), (-1, 1, None)],
+    [(1, 1, 1), (4, 2, 8), ("2", 1, 2), ([0, 3], 1, 2), ("0,3", 2, 4), ("auto", 1, None), (-1, 1, None)],
 )
 def test_number_of_processes(devices: object, nodes: int, processes: int | None) -> None:
     assert number_of_processes({"devices": devices, "num_nodes": nodes}) == processes

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 from sr_lightning.cli.compose import Composer
 from sr_lightning.cli.resolve import on_its_own
 from sr_lightning.engine import estimate as module
-from sr_lightning.engine.estimate import _Stopwatch, measure, measure_kinds
+from sr_lightning.engine.estimate import _Stopwatch, impossible_kinds, main, measure, measure_kinds
 from sr_lightning.engine.pace import RepeatedBatch
 
 TINY = (
@@ -103,3 +104,47 @@ def test_what_there_is_no_time_for_is_reckoned_by_multiply_adds(config, monkeypa
 
 def test_what_cannot_be_built_is_left_out(config):
     assert measure_kinds({"a": config() | {"model": {"_target_": "nowhere.Net"}}}, budget=10.0) == {}
+
+
+class NeedsValues(nn.Module):
+    """Whose forward reads a value, which a tensor without any does not have."""
+
+    def __init__(self, *, scale: int, channels: int) -> None:
+        super().__init__()
+        self.scale, self.channels = scale, channels
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, lr: torch.Tensor) -> torch.Tensor:
+        return lr.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3) * self.weight.item()
+
+
+def test_networks_that_cannot_be_built_or_run_are_told(config):
+    espcn = Composer("train").compose(["model=espcn", "model.channels=1"]).tree["model"]
+    own = {"_target_": f"{__name__}.NeedsValues", "scale": 2, "channels": 3}
+    kinds = {
+        "sound": config(),
+        "one channel": config() | {"model": espcn},
+        "by values": config() | {"model": own},
+        "no width": config("model.width=0"),
+        "no channels": config("model.channels=0"),
+        "negative": config("model.width=-3"),
+        "misspelt": config() | {"model": {**config()["model"], "widht": 3}},
+        "nowhere": config() | {"model": {"_target_": "nowhere.Net"}},
+    }
+    found = impossible_kinds(kinds)
+    assert list(found) == ["no width", "no channels", "negative", "misspelt", "nowhere"]
+    assert all(reason.startswith("model=edsr_baseline cannot be built: ") for reason in found.values())
+    assert found["no channels"].endswith("got 0 channels instead")
+    assert "did you mean 'width'" in found["misspelt"]
+
+
+def test_the_answer_names_what_cannot_be_built(config, tmp_path, monkeypatch):
+    timed = []
+    monkeypatch.setattr(module, "measure", lambda each: timed.append(each["model"]["width"]) or {"step": 1, "pixel": 1})
+    asked, answer = tmp_path / "asked.json", tmp_path / "answer.json"
+    kinds = {"sound": config(), "no width": config("model.width=0")}
+    asked.write_text(json.dumps({"begun": 0.0, "budget": 10.0, "kinds": kinds}))
+    monkeypatch.setattr(module.sys, "argv", ["estimate", str(asked), str(answer)])
+    main()
+    found = json.loads(answer.read_text())
+    assert (list(found["kinds"]), list(found["impossible"]), timed) == (["sound"], ["no width"], [4])

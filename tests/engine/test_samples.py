@@ -94,6 +94,14 @@ def scored(
     return read_samples(folder)
 
 
+def test_a_damaged_list_of_earlier_crops_is_replaced(found: EvaluationSet, tmp_path: Path) -> None:
+    scored(found, tmp_path, scale=2)
+    (tmp_path / "samples" / "samples.json").write_text("{")
+    assert len(scored(found, tmp_path, scale=2)) == 2
+    (tmp_path / "samples" / "samples.json").write_text("{")
+    assert scored(found, tmp_path, scale=2, per_set=0) == []
+
+
 def pixels(sample: Sample, key: str) -> np.ndarray:
     return np.asarray(Image.open(sample.files[key]))
 

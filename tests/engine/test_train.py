@@ -2,12 +2,14 @@
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rich
 import torch
 import yaml
 from omegaconf import OmegaConf
@@ -333,6 +335,65 @@ def test_a_run_from_before_there_were_samples_goes_on(
     del tree["samples"]
     assert train(OmegaConf.create(tree), folder)["status"] == "finished"
     assert not (folder / "samples").exists()
+
+
+def cut(path: Path) -> None:
+    """Leave half of a file, as a full disk or a loss of power does."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_best(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = "trainer.max_steps=7", "callbacks=ema"
+    run_tiny("edsr_baseline", tmp_path / "whole", *arguments)
+    folder = tmp_path / "parts"
+    interrupt_after(monkeypatch, 5)
+    results = run_tiny("edsr_baseline", folder, *arguments)
+    monkeypatch.undo()
+    best = results["best_step"]
+    assert best in (2, 4)
+    results["seconds"] = 1000.0
+    (folder / "results.json").write_text(json.dumps(results))
+    cut(folder / "checkpoints" / "last.ckpt")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rich, "_console", None)
+    capsys.readouterr()
+    results = run_tiny("edsr_baseline", folder, *arguments, f"resume={folder}")
+    said = f"parts/checkpoints/last.ckpt is damaged; the run goes on from best.ckpt, at step {best}."
+    assert said in capsys.readouterr().out
+    assert "last.ckpt is damaged" in (folder / "train.log").read_text()
+    assert (results["status"], results["steps"], results["hr_pixels"]) == ("finished", 7, 7 * 2 * 32 * 32)
+    assert_same_run(tmp_path / "whole", folder)
+    # What the lost steps took is not counted.
+    assert results["seconds"] == pytest.approx(1000 * best / 5, rel=0.1)
+
+
+def test_without_a_whole_checkpoint_the_refusal_says_what_to_do(run_tiny: Run, tmp_path: Path) -> None:
+    run_tiny("edsr_baseline", tmp_path, "trainer.max_steps=2")
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    cut(last)
+    (tmp_path / "checkpoints" / "best.ckpt").write_bytes(b"")
+    with pytest.raises(Refusal, match=rf"^resume: {last} is damaged, .* or delete it: the same command then trains"):
+        run_tiny("edsr_baseline", tmp_path, f"resume={tmp_path}")
+    last.unlink()
+    assert run_tiny("edsr_baseline", tmp_path, f"resume={tmp_path}")["steps"] == 4
+
+
+def test_places_are_told_from_the_current_folder_on(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for folder, told in ((tmp_path / "here" / "runs" / "a", "runs/a"), (tmp_path / "b", str(tmp_path / "b"))):
+        monkeypatch.setattr(rich, "_console", None)
+        run_tiny("edsr_baseline", folder, "trainer.max_steps=2")
+        lines = capsys.readouterr().out.splitlines()
+        assert f"run folder {told}" in lines
+        assert lines[-3:] == [
+            f"weights  {told}/checkpoints/best.ckpt", f"results  {told}/results.json", f"panels   {told}/panels"
+        ]  # fmt: skip
 
 
 def test_resume_without_a_checkpoint_begins_anew(

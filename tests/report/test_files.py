@@ -21,6 +21,30 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_text() == "old"
 
 
+def test_what_the_disk_has_for_sure(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    write_json(tmp_path / "a.json", {})
+    assert not synced
+    write_json(tmp_path / "a.json", {"b": 1}, durable=True)
+    assert synced == [(tmp_path / "a.json").stat().st_ino, tmp_path.stat().st_ino]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
+    """As those of Windows and of some network file systems."""
+    genuine = os.open
+
+    def refuse(path, flags, *more, **named):
+        if path == tmp_path:
+            raise PermissionError
+        return genuine(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    write_atomically(tmp_path / "a", "text", durable=True)
+    assert (tmp_path / "a").read_text() == "text"
+
+
 def test_json_has_no_infinities(tmp_path):
     write_json(tmp_path / "a.json", {"psnr": float("inf"), "list": [float("nan"), 1.5], "none": None, "text": "é"})
     text = (tmp_path / "a.json").read_text()

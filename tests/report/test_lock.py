@@ -1,11 +1,13 @@
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from sr_lightning.refusal import Refusal
-from sr_lightning.report.lock import HELD, held, is_held
+from sr_lightning.report.lock import HELD, NAME, held, is_held
 
 
 def test_a_folder_belongs_to_one_at_a_time(tmp_path: Path) -> None:
@@ -20,6 +22,16 @@ def test_a_folder_belongs_to_one_at_a_time(tmp_path: Path) -> None:
     assert not is_held(folder)
     with held(folder):
         pass
+
+
+def test_who_only_looks_does_not_keep_a_run_from_starting(tmp_path: Path) -> None:
+    looking = FileLock(tmp_path / NAME, thread_local=False)
+    looking.acquire()
+    timer = threading.Timer(0.3, looking.release)
+    timer.start()
+    with held(tmp_path):
+        assert not timer.is_alive()
+        assert is_held(tmp_path)
 
 
 def test_the_kernel_frees_it(tmp_path: Path) -> None:

@@ -4,9 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from sr_lightning.cli.compose import Composer
+from sr_lightning.cli.resolve import on_its_own
 from sr_lightning.refusal import Refusal
-from sr_lightning.sweeps.cells import objectives, state_of
+from sr_lightning.report.identity import config_hash
+from sr_lightning.sweeps.cells import objectives, refuse_another, state_of
 
 RESULTS = {"validation": {"psnr": 30.5}, "multiply_adds": 114, "metrics": {"Set5": {"psnr": 32.0}}, "model": "edsr"}
 
@@ -36,3 +40,27 @@ def test_what_a_search_is_given():
 def test_a_path_without_a_number_is_refused(path: str):
     with pytest.raises(Refusal, match=rf"sweep\.objectives: expected the path of a number.*got {path}"):
         objectives(RESULTS, [path])
+
+
+def test_the_run_of_another_configuration_is_refused(tmp_path: Path):
+    """It is known by its results, and where those cannot be read by its configuration."""
+    # Numbers that YAML may write in several ways.
+    composer, numbers = Composer("train"), ("optimizer.lr=1e-05", "names.group=1e-3", "optimizer.eps=1e-12")
+    first, second = (on_its_own(composer.compose([f"seed={seed}", *numbers]).tree) for seed in (1, 2))
+    refuse_another(tmp_path / "nowhere", first)
+    (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(first)))
+    refuse_another(tmp_path, first)
+    (tmp_path / "results.json").write_text("{")
+    refuse_another(tmp_path, first)
+    with pytest.raises(Refusal, match=rf"^{tmp_path} holds a run of another configuration"):
+        refuse_another(tmp_path, second)
+    (tmp_path / "results.json").write_text(json.dumps({"config_hash": config_hash(second)}))
+    refuse_another(tmp_path, second)
+    with pytest.raises(Refusal, match=r"give the sweep another hydra\.sweep\.dir"):
+        refuse_another(tmp_path, first)
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "seed: 1", "a: [", "loss: 3"])
+def test_what_is_no_configuration_is_nobodys(tmp_path: Path, content: str):
+    (tmp_path / "config.yaml").write_text(content)
+    refuse_another(tmp_path, on_its_own(Composer("train").compose([]).tree))

@@ -11,7 +11,7 @@ from sr_lightning.cli.compose import Composer
 from sr_lightning.cli.resolve import on_its_own
 from sr_lightning.sweeps import estimate as module
 from sr_lightning.sweeps.device import Device
-from sr_lightning.sweeps.estimate import STARTING, Task, estimate, scored_pixels, time_for_all
+from sr_lightning.sweeps.estimate import STARTING, Outlook, Task, estimate, scored_pixels, time_for_all
 from sr_lightning.sweeps.pace import Measured, kind_of
 
 CPU = Device("cpu (2 cores)", threads=1)
@@ -49,7 +49,8 @@ def measuring(monkeypatch):
         content = json.loads(Path(command[-2]).read_text())
         asked.append((env, content))
         kinds = {kind: {"step": 1.0, "pixel": 0.001} for kind in content["kinds"]}
-        Path(command[-1]).write_text(json.dumps({"starting": 7.0, "kinds": kinds}))
+        impossible = {kind: "no" for kind, each in content["kinds"].items() if not each["model"].get("width", 1)}
+        Path(command[-1]).write_text(json.dumps({"starting": 7.0, "kinds": kinds, "impossible": impossible}))
 
     monkeypatch.setattr(subprocess, "run", run)
     return asked
@@ -65,14 +66,14 @@ def test_nothing_is_scored_of_images_that_are_not_there_yet(config):
 
 def test_a_measured_cell(config, measuring):
     """1000 steps, ten validations and a report, by hand."""
-    assert estimate([Task(config("model=espcn"), 1000)], CPU) == [7.0 + 1000 + 10 * 1.2 + 3.2]
+    assert estimate([Task(config("model=espcn"), 1000)], CPU) == [Outlook(7.0 + 1000 + 10 * 1.2 + 3.2)]
 
 
 def test_what_is_left_of_cells(config, measuring):
     espcn = config("model=espcn")
     half, done = estimate([Task(espcn, 500), Task(espcn, 0)], CPU)
-    assert (half, done) == (7.0 + 500 + 5 * 1.2 + 3.2, 0.0)
-    assert estimate([Task(espcn, 0)], CPU) == [0.0]
+    assert (half.seconds, done.seconds) == (7.0 + 500 + 5 * 1.2 + 3.2, 0.0)
+    assert estimate([Task(espcn, 0)], CPU) == [Outlook(0.0)]
     assert len(measuring) == 1
 
 
@@ -90,17 +91,29 @@ def test_each_kind_is_measured_once_and_for_good(config, measuring):
     assert measuring[1][0]["CUDA_VISIBLE_DEVICES"] == "3"
 
 
+def test_a_network_that_cannot_be_built(config, measuring):
+    tasks = [Task(config("model=edsr_baseline", f"model.width={width}"), 10) for width in (8, 0)]
+    assert [outlook.impossible for outlook in estimate(tasks, CPU)] == [None, "no"]
+
+
+def test_others_of_the_kind_may_have_fractions_that_their_network_takes(config, measuring):
+    scales = [f"model.residual_scale={each}" for each in (0.5, 0.1)]
+    tasks = [Task(config("model=edsr_baseline", "model.width=0", scale), 9) for scale in scales]
+    assert len({kind_of(task.config) for task in tasks}) == 1
+    assert [outlook.impossible for outlook in estimate(tasks, CPU)] == [None, "no"]
+
+
 def test_an_earlier_run_comes_before_a_measurement(config, measuring, monkeypatch):
     espcn = config("model=espcn")
     monkeypatch.setattr(
         module, "paces_of_runs", lambda runs, kinds, device: {kind_of(espcn): module.Pace(2.0, 0.0, 30.0)}
     )
-    assert estimate([Task(espcn, 100)], CPU) == [STARTING + 200 + 30]
+    assert estimate([Task(espcn, 100)], CPU) == [Outlook(STARTING + 200 + 30)]
     assert not measuring
 
 
 def test_jobs_elsewhere_are_not_measured_here(config, measuring):
-    assert estimate([Task(config("model=espcn"), 10)], None) == [None]
+    assert estimate([Task(config("model=espcn"), 10)], None) == [Outlook(None)]
     assert not measuring
 
 
@@ -110,7 +123,7 @@ def test_a_measurement_that_fails_stops_nothing(config, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(subprocess, "run", fail)
-    assert estimate([Task(config("model=espcn"), 10)], CPU) == [None]
+    assert estimate([Task(config("model=espcn"), 10)], CPU) == [Outlook(None)]
 
 
 @pytest.mark.parametrize(
@@ -128,8 +141,11 @@ def test_a_real_measurement(config, tmp_path, monkeypatch):
     tiny = ("model.width=8", "data.batch_size=2", "data.hr_patch=24", "data.lr_patch=null", "scale=2")
     small = config("model=edsr_baseline", "model.depth=1", *tiny)
     large = config("model=edsr_baseline", "model.depth=24", *tiny)
-    first, second = estimate([Task(small, 1000), Task(large, 1000)], device)
-    assert 0 < first < second
+    wrong = config("model=edsr_baseline", "model.width=0", *tiny[1:])
+    first, second, third = estimate([Task(small, 1000), Task(large, 1000), Task(wrong, 1000)], device)
+    assert third.impossible.startswith("model=edsr_baseline cannot be built: ")
+    assert (first.impossible, second.impossible, third.seconds) == (None, None, None)
+    assert 0 < first.seconds < second.seconds
     kept = Measured(tmp_path / "cache" / "pace.json", device)
     assert kept.starting is not None
     assert kept.starting > 0.5

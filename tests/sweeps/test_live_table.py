@@ -22,7 +22,10 @@ def stand(make_cell: Callable[..., Cell]) -> Callable[..., Standing]:
         reason = "RuntimeError: no [such] thing" if stands == "failed" else None
         share = GPU if stands == "running" else None
         cell = make_cell(name or stands)
-        return Standing(cell, stands, share=share, progress=Progress(**progress), reason=reason, seconds=60.0)
+        results = {"seconds": 8.0} if stands in ("done", "skipped") else {}
+        return Standing(
+            cell, stands, share=share, progress=Progress(**progress), reason=reason, seconds=60.0, results=results
+        )
 
     return make
 
@@ -32,7 +35,7 @@ def sweep(stand: Callable[..., Standing]) -> list[Standing]:
     return [
         stand("skipped", state="ended", step=4, psnr=31.0, gain=0.25),
         stand("done", state="ended", step=4, psnr=30.0, gain=-1.0),
-        stand("running", state="training", step=2, psnr=28.345, eta=90.0),
+        stand("running", state="training", step=2, psnr=28.345, gain=1.2, eta=90.0),
         stand("failed", state="ended", step=1),
         stand("waiting"),
     ]
@@ -59,7 +62,7 @@ def test_a_row_for_each_cell(sweep: list[Standing]) -> None:
     assert rows == [
         ["skipped", "skipped", "4/4", "31.00", "+0.25"],
         ["done", "done", "4/4", "30.00", "-1.00"],
-        ["running", "GPU", "3", "training", "2/4", "28.34", "2", "min"],
+        ["running", "GPU", "3", "training", "2/4", "28.34", "+1.20", "2", "min"],
         ["failed", "failed", "1/4"],
         ["waiting", "waiting"],
     ]
@@ -96,7 +99,7 @@ def test_a_line_for_each_event(sweep: list[Standing], monkeypatch: pytest.Monkey
     for standing in sweep[1:4]:
         lines.tell(standing)
     for psnr in (28.0, 28.0, 29.0, 29.5):
-        sweep[2].progress = Progress("training", 2, psnr)
+        sweep[2].progress = Progress("training", 2, psnr, None if psnr < 29 else 0.5)
         lines.refresh(sweep)
         # The third is news, but too soon; the fourth is due.
         if psnr == 29.0:
@@ -105,11 +108,11 @@ def test_a_line_for_each_event(sweep: list[Standing], monkeypatch: pytest.Monkey
     state = "2/5 cells done, 1 finished before, 1 running, 1 waiting, 1 failed"
     assert text_of(console).splitlines() == [
         f"sweep: {state}, 2 min left, 2 at a time",
-        f"done     done  val PSNR 30.00 dB (-1.00 on bicubic) in 1 min  ({state}, 2 min left)",
+        f"done     done  val PSNR 30.00 dB (-1.00 on bicubic)  trained in 8 s  ({state}, 2 min left)",
         "running  running  GPU 3",
         f"failed   failed  RuntimeError: no [such] thing  ({state}, 2 min left)",
         "step 2/4 running  val PSNR 28.00 dB",
-        "step 2/4 running  val PSNR 29.50 dB",
+        "step 2/4 running  val PSNR 29.50 dB (+0.50 on bicubic)",
     ]
 
 

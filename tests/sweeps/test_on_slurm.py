@@ -14,6 +14,10 @@ import pytest
 from tests.sweeps import fake_slurm
 
 pytest.importorskip("submitit")
+from submitit.slurm.slurm import SlurmJob
+
+from sr_lightning.sweeps import on_slurm
+
 pytest_plugins = ("tests.sweeps.stub_sweep",)
 # Hushed by the command line, whose filters pytest takes away.
 pytestmark = pytest.mark.filterwarnings(r"ignore:\s*'hydra/launcher/\w+' is validated against ConfigStore")
@@ -27,6 +31,8 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "slurm"
     for name, value in fake_slurm.install(folder).items():
         monkeypatch.setenv(name, value)
+    # It remembers jobs of the test before, which had the same numbers.
+    SlurmJob.watcher.clear()
     return folder
 
 
@@ -102,9 +108,13 @@ os.kill(int(pid.read_text()), signal.SIGKILL)
 """
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown to sacct yet"])
 def test_a_job_of_an_earlier_start_is_waited_for_rather_than_submitted_again(
-    slurm: Path, sweep: Callable[..., Any], cell: Callable[[int], Path], tmp_path: Path
-):
+    slurm: Path, sweep: Callable[..., Any], cell: Callable[[int], Path], tmp_path: Path, known: bool,
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    if not known:
+        (slurm / "lag").touch()
     first = subprocess.Popen([sys.executable, "-c", FIRST], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("runs/**/attempts")):
         assert first.poll() is None
@@ -112,11 +122,28 @@ def test_a_job_of_an_earlier_start_is_waited_for_rather_than_submitted_again(
     first.send_signal(signal.SIGINT)
     assert "SLURM's jobs go on; the same command waits for them" in first.communicate()[1]
     assert first.returncode == 130
-    (cell(99) / "go").touch()
+    answer = on_slurm._answer
+
+    def let_it_end(*arguments: Any) -> Any:
+        (cell(99) / "go").touch()
+        return answer(*arguments)
+
+    # Not before it is clear which jobs are waited for.
+    monkeypatch.setattr(on_slurm, "_answer", let_it_end)
     (returns,) = sweep(SLURM, "seed=99")
     assert returns[0].return_value == pytest.approx(100.0001)
     assert attempts(cell(99)) == 1
     assert not (slurm / "2.sbatch").exists()
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(0, True), (240, True), (360, False), (None, False)])
+def test_a_job_that_sacct_does_not_know_is_one_of_the_last_minutes_or_gone(
+    slurm: Path, tmp_path: Path, seconds: float | None, waits: bool
+):
+    # An earlier version wrote no time.
+    since = {} if seconds is None else {"submitted": time.time() - seconds}
+    (tmp_path / on_slurm.NOTE).write_text(json.dumps({"job_id": "1", "folder": str(tmp_path), **since}))
+    assert (on_slurm.still_there(tmp_path) is not None) == waits
 
 
 # What is typed first, and left by Ctrl-C: its job goes on.

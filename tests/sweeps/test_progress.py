@@ -11,10 +11,19 @@ from sr_lightning.sweeps.progress import Progress, progress_of_results, progress
 def test_what_a_run_says_of_itself(tmp_path: Path) -> None:
     assert progress_of_run(tmp_path, since=0) == Progress()
     started = time.time()
-    write_progress(tmp_path, state="training", step=50, max_steps=100, psnr=28.5, steps_per_second=10.0)
-    assert progress_of_run(tmp_path, since=started) == Progress("training", 50, 28.5, None, 5.0)
+    write_progress(
+        tmp_path, state="training", step=50, max_steps=100, psnr=28.5, bicubic_psnr=27.0, steps_per_second=10.0
+    )
+    assert progress_of_run(tmp_path, since=started) == Progress("training", 50, 28.5, 1.5, 5.0)
     # An earlier attempt's: where it goes on from, but not when it will be done.
-    assert progress_of_run(tmp_path, since=time.time() + 1) == Progress("starting", 50, 28.5)
+    assert progress_of_run(tmp_path, since=time.time() + 1) == Progress("starting", 50, 28.5, 1.5)
+
+
+def test_a_file_of_before_bicubic_was_written(tmp_path: Path) -> None:
+    write_progress(tmp_path, state="training", step=50, max_steps=100, psnr=28.5)
+    path = tmp_path / "progress.json"
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if "bic" not in key}))
+    assert progress_of_run(tmp_path, since=0) == Progress("training", 50, 28.5)
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"step": 3}', json.dumps({"new": 1})])

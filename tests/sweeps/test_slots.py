@@ -25,6 +25,8 @@ def trainer(**settings: Any) -> dict[str, Any]:
         ({"devices": -1}, "0123", Need("gpu", 4, translated=True)),
         ({"devices": "-1"}, "", Need("cpu", 1, translated=True)),
         ({"devices": [1, 0]}, "01", Need("gpu", 2, (1, 0), translated=True)),
+        ({"devices": [1, 0]}, "", Need("cpu", 2, translated=True)),
+        ({"devices": "1,"}, "012", Need("gpu", 1, (1,), translated=True)),
         ({"devices": "1,2"}, "012", Need("gpu", 2, (1, 2), translated=True)),
     ],
 )

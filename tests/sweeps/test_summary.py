@@ -16,7 +16,7 @@ from sr_lightning.sweeps.summary import print_failures, print_interruption, prin
 @pytest.fixture
 def standings(make_cell: Callable[..., Cell]) -> list[Standing]:
     long = make_cell("edsr_baseline_x4_div2k_charbonnier+perceptual_0123456789ab")
-    done = Standing(long, "done", progress=Progress("ended", 4, 30.0, 1.5), results={"seconds": 7200.0})
+    done = Standing(long, "done", progress=Progress("ended", 4, 30.0, 1.5), seconds=7230.0, results={"seconds": 7200.0})
     return [done, Standing(make_cell("b"), "failed", reason="killed by SIGKILL (out of memory?)", seconds=42.0)]
 
 
@@ -34,9 +34,9 @@ def text_of(console: Console) -> list[str]:
 def test_a_row_for_each_cell_and_how_to_compare(standings: list[Standing], console: Console, tmp_path: Path) -> None:
     print_summary(standings, console=console, compare=tmp_path / "my runs", at_once=1)
     assert text_of(console) == [
-        "cell state steps PSNR on bicubic time",
+        "cell state steps PSNR on bicubic trained in",
         "edsr_baseline_x4_div2k_charbonnier+perceptual_0123456789ab done 4/4 30.00 +1.50 2 h 0 min",
-        "b failed 42 s",
+        "b failed",
         "1/2 cells done, 1 failed",
         "compare them: python compare.py 'my runs' output=page.html",
     ]
