@@ -25,9 +25,7 @@ def check_launcher(tree: Tree, choices: Mapping[str, Any]) -> None:
     """
     for (group, choice), (extra, packages) in EXTRAS.items():
         if choices.get(group) == choice and any(find_spec(package) is None for package in packages):
-            raise Refusal(
-                f"{group}={choice} needs packages that are not installed: pip install 'sr-lightning[{extra}]'."
-            )
+            raise Refusal(f"{group}={choice} needs packages that are not installed: pip install '.[{extra}]'.")
     launcher = choices.get("hydra/launcher")
     if launcher not in ("ray", "submitit_slurm"):
         return

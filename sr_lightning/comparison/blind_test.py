@@ -190,6 +190,8 @@ def wilson(share: float, count: float) -> tuple[float, float]:
 
 def sentence(found: Preference, *, a: str, b: str) -> str:
     """Say in words what the answers tell, and how far it goes."""
+    if not found.observers:
+        return "No answers yet: nothing was recorded."
     if found.share is None:
         return f"Nobody saw a difference between {a} and {b} ({found.same} answers)."
     told = (

@@ -7,7 +7,8 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from sr_lightning.comparison.board_table import HEADINGS, BoardTable, Line, Value
+from sr_lightning.comparison.board_table import BoardTable, Line, Value
+from sr_lightning.metric_names import with_arrow
 
 # Of each board, and of the GANs among them.
 _MOST_LINES, _MOST_GANS = 12, 4
@@ -38,7 +39,7 @@ def _table(table: BoardTable, lines: Sequence[Line]) -> Table:
     shown.add_column("", overflow="fold")
     heads = list(table.sets)
     heads += ["mean"] if several else []
-    heads += [f"{HEADINGS[perceptual]} ↓", "front"] if perceptual else []
+    heads += [with_arrow(perceptual), "front"] if perceptual else []
     for head in heads:
         # Names may be folded, numbers never.
         shown.add_column(head, justify="right", no_wrap=True)

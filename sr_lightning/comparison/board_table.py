@@ -11,14 +11,11 @@ from sr_lightning.comparison.boards import Board
 from sr_lightning.comparison.leaderboard import Leaderboard, Row, Spread
 from sr_lightning.comparison.ranking import Comparison, protocol_text, published
 from sr_lightning.comparison.statistics import in_words, paired_difference
+from sr_lightning.metric_names import METRICS
 
 Kind = Literal["bicubic", "published", "ours", "waiting"]
 
-# Digits that papers print, and whether less is better.
-DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4, "lsd": 2}
-LOWER = ("lpips", "lsd")
-LSD_HINT = "LSD is the log-spectral distance, no perceptual metric: noise lowers it too."
-HEADINGS = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "lsd": "LSD"}
+LSD_HINT = f"LSD is the {METRICS['lsd'].caution}."
 
 
 class Value(NamedTuple):
@@ -38,7 +35,7 @@ class Value(NamedTuple):
 
     def text(self, metric: str) -> str:
         """Return the mean with the digits that papers print."""
-        return f"{self.mean:.{DIGITS[metric]}f}"
+        return f"{self.mean:.{METRICS[metric].digits}f}"
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Line:
         steps: of training.
         remark: what is to be said of it: why it has no rank, of what it was trained on.
         values: by set and metric.
-        means: by metric, over the common sets.
+        means: by metric, over the common sets; of every metric that all of them have.
     """
 
     kind: Kind
@@ -138,7 +135,7 @@ def board_tables(comparison: Comparison) -> list[BoardTable]:
                 images={name: board.images(name) for name in board.sets},
                 metrics=metrics,
                 lines=tuple(lines),
-                notes=tuple(_notes(board, order)),
+                notes=(*_below_bicubic(comparison, board, order), *_notes(board, order)),
                 verdict=verdict(comparison, board, order),
             )
         )
@@ -160,19 +157,31 @@ def verdict(comparison: Comparison, board: Board, order: Leaderboard) -> str | N
 
 
 def _bicubic(board: Board, order: Leaderboard, metrics: Sequence[str]) -> Line:
-    values = {
+    found = {
         (name, metric): Value(score)
         for name in board.sets
-        for metric in metrics
+        for metric in METRICS
         if (score := board.bicubic(name).get(metric)) is not None
     }
     common = order.common_sets
     means = {
-        metric: Value(sum(values[name, metric].mean for name in common) / len(common))
-        for metric in metrics
-        if common and all((name, metric) in values for name in common)
+        metric: Value(sum(found[name, metric].mean for name in common) / len(common))
+        for metric in METRICS
+        if common and all((name, metric) in found for name in common)
     }
+    values = {key: value for key, value in found.items() if key[1] in metrics}
     return Line("bicubic", "bicubic", values=values, means=means)
+
+
+def _below_bicubic(comparison: Comparison, board: Board, order: Leaderboard) -> list[str]:
+    """Say of the first that it is no better than what needs no network; nothing where it is."""
+    first = next((row for row in order.rows if row.rank is not None and "psnr" in row.mean), None)
+    baseline = (_bicubic(board, order, ("psnr",)).means or {}).get("psnr") if first else None
+    if first is None or baseline is None:
+        return []
+    gain = round(first.mean["psnr"].mean - baseline.mean, METRICS["psnr"].digits)
+    name = comparison.short_name(first.experiment, board.scale)
+    return [f"Even the first, {name}, is {-gain:.2f} dB below bicubic."] if gain < 0 else []
 
 
 def _ours(comparison: Comparison, board: Board, order: Leaderboard, metrics: Sequence[str]) -> list[Line]:
@@ -202,7 +211,7 @@ def _ours(comparison: Comparison, board: Board, order: Leaderboard, metrics: Seq
                     for metric in metrics
                     if (place, name, metric) in placed
                 },
-                means={metric: Value(*spread) for metric, spread in row.mean.items() if metric in metrics},
+                means={metric: Value(*spread) for metric, spread in row.mean.items()},
             )
         )
     return lines
@@ -232,10 +241,10 @@ def _placed(board: Board, order: Leaderboard, name: str, metric: str) -> dict[in
         for place, row in enumerate(order.rows)
         if not row.waiting and metric in row.scores.get(name, {})
     }
-    lower = metric in LOWER
+    lower = METRICS[metric].lower_is_better
     # GANs are not held against the others by PSNR.
     competing = [place for place in found if lower or not order.rows[place].gan]
-    printed = {place: round(found[place].mean, DIGITS[metric]) for place in competing}
+    printed = {place: round(found[place].mean, METRICS[metric].digits) for place in competing}
     steps = sorted(set(printed.values()), reverse=not lower)[:2]
     ranks = {place: steps.index(value) + 1 for place, value in printed.items() if value in steps and len(printed) > 1}
     best, second = ([place for place, rank in ranks.items() if rank == wanted] for wanted in (1, 2))
@@ -249,7 +258,7 @@ def _placed(board: Board, order: Leaderboard, name: str, metric: str) -> dict[in
 
 def _is_sure(board: Board, first: Row, second: Row, name: str, metric: str) -> bool:
     difference = paired_difference(*(_sides(board, row, [name], metric) for row in (first, second)))
-    return difference is not None and difference.verdict(lower_is_better=metric in LOWER) == "better"
+    return difference is not None and difference.verdict(lower_is_better=METRICS[metric].lower_is_better) == "better"
 
 
 def _sides(board: Board, row: Row, sets: Sequence[str], metric: str) -> list[dict[str, dict[str, float | None]]]:

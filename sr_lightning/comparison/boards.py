@@ -16,7 +16,6 @@ from sr_lightning.comparison.runs import Run
 Scores: TypeAlias = Mapping[str, Any]
 
 VALIDATION = "validation"
-METRICS = ("psnr", "ssim", "lpips", "lsd")
 # Bicubic of the same images on another machine differs by less, in dB; of other LR by more.
 _SAME_BICUBIC = 0.01
 

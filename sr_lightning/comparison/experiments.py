@@ -8,11 +8,13 @@ from sr_lightning.comparison.runs import Run
 from sr_lightning.report.identity import IRRELEVANT
 
 # What changes how or where a run is made but not what it gives, as a sweep's cells have it, and the seed.
-NOT_AN_EXPERIMENT = (*IRRELEVANT, "seed", "paths", "names", "hydra")
+NOT_AN_EXPERIMENT = (
+    *IRRELEVANT, "seed", "paths", "names", "hydra", "model.pretrained_strict", "metrics", "regions", "degradations",
+)  # fmt: skip
 # Groups of whose choice a run's facts have the name; their classes and the scale in them say nothing more.
 _NAMED = ("model", "module", "loss", "data", "degradation")
 # Shown for each run anyway.
-_COLUMNS = ("protocol", "trainer.max_steps", "callbacks.ema")
+_COLUMNS = ("protocol", "trainer.max_steps", "callbacks.ema", "model.pretrained")
 # More would be no name any more.
 _MOST_DIFFERENCES = 3
 
@@ -22,7 +24,9 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in tree.items():
         path = f"{prefix}{key}"
-        if path in NOT_AN_EXPERIMENT or key == "spec":
+        # Runs from before it could be given have no such key, and began with random weights too.
+        began_random = path == "model.pretrained" and value is None
+        if path in NOT_AN_EXPERIMENT or key == "spec" or began_random:
             continue
         if isinstance(value, Mapping) and value:
             found |= flat(value, f"{path}.")
@@ -41,7 +45,17 @@ def experiments(runs: Sequence[Run], configs: Sequence[Mapping[str, Any]]) -> li
     numbers: dict[str, int] = {}
     found = []
     for run, config in zip(runs, configs, strict=True):
-        facts = (run.model, run.module, run.loss, run.data, run.scale, run.max_steps, run.ema, run.degradation)
+        facts = (
+            run.model,
+            run.module,
+            run.loss,
+            run.data,
+            run.scale,
+            run.max_steps,
+            run.ema,
+            run.degradation,
+            run.warm_start,
+        )
         identity = repr(sorted(config.items(), key=lambda item: item[0]) if config else facts)
         found.append(numbers.setdefault(f"{run.model} {identity}", len(numbers)))
     return found
@@ -120,7 +134,7 @@ def _facts(run: Run, *, seeds: bool, several_decays: bool) -> dict[str, Any]:
         "degradation": (run.degradation or "").partition(f"_x{run.scale}")[0],
         "steps": run.max_steps,
         "ema": None if run.ema is None else ema,
-        "warm_start": run.warm_start,
+        "warm_start": run.warm_start or "no",
     }
     return {**facts, "seed": run.seed} if seeds else facts
 

@@ -4,8 +4,9 @@ import csv
 import io
 from typing import Any
 
-from sr_lightning.comparison.boards import METRICS, Scores
+from sr_lightning.comparison.boards import Scores
 from sr_lightning.comparison.ranking import FACTS, Comparison
+from sr_lightning.metric_names import METRICS
 
 # What a protocol says; `protocol_ema` is whether averaged weights were scored, `ema` their decay in training.
 _RULES = ("name", "color", "border", "rounding", "grey", "ema", "self_ensemble", "tile")

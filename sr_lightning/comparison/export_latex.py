@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sr_lightning.comparison.board_table import HEADINGS, LOWER, BoardTable, Line, Value, count
+from sr_lightning.comparison.board_table import BoardTable, Line, Value, count
 from sr_lightning.comparison.figure import Figure
+from sr_lightning.metric_names import METRICS
 from sr_lightning.report.ownership import COMPARE
 
 MARK = f"% written by {COMPARE}"
@@ -78,7 +79,9 @@ def _table(table: BoardTable, number: int) -> str:
 
 def _caption(table: BoardTable) -> str:
     metrics = " / ".join(
-        escaped(HEADINGS[metric]) + (" (dB)" if metric == "psnr" else "") + ("$\\downarrow$" if metric in LOWER else "")
+        escaped(METRICS[metric].heading)
+        + (" (dB)" if metric == "psnr" else "")
+        + ("$\\downarrow$" if METRICS[metric].lower_is_better else "")
         for metric in table.metrics
     )
     parts = [

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sr_lightning.comparison.board_table import HEADINGS, LOWER, BoardTable, Line, Value, count
+from sr_lightning.comparison.board_table import BoardTable, Line, Value, count
 from sr_lightning.comparison.figure import Figure
+from sr_lightning.metric_names import METRICS, with_arrow
 from sr_lightning.report.ownership import COMPARE
 
 MARK = f"<!-- written by {COMPARE} -->"
@@ -37,11 +38,7 @@ def escaped(text: str) -> str:
 
 
 def _section(table: BoardTable) -> str:
-    columns = [
-        f"{name} ({table.images[name]}) {HEADINGS[metric]}{' ↓' if metric in LOWER else ''}"
-        for name in table.sets
-        for metric in table.metrics
-    ]
+    columns = [f"{name} ({table.images[name]}) {with_arrow(metric)}" for name in table.sets for metric in table.metrics]
     gans = any(line.gan for line in table.lines)
     heads = [
         "#",
@@ -61,7 +58,29 @@ def _section(table: BoardTable) -> str:
     notes = [table.protocol, *([table.verdict] if table.verdict else []), *table.notes]
     if table.marked:
         notes.append("* better than the second: the 95 % interval of the difference (paired bootstrap) excludes 0.")
-    return "\n".join([f"## {escaped(table.title)}", "", *lines, "", *(f"{escaped(note)}  " for note in notes)])
+    parts = [f"## {escaped(table.title)}", "", *lines, "", *(f"{escaped(note)}  " for note in notes)]
+    return "\n".join([*parts, *_further(table)])
+
+
+def _further(table: BoardTable) -> list[str]:
+    """Return a table of the metrics that the first one does not show, as means over the sets that all rows have."""
+    held = [line for line in table.lines if line.means]
+    metrics = [
+        name for name in METRICS if name not in table.metrics and any(name in (line.means or {}) for line in held)
+    ]
+    if not metrics:
+        return []
+    rows = [
+        ["", *(with_arrow(name) for name in metrics)],
+        ["---", *("---:" for _ in metrics)],
+        *([escaped(line.name), *(_cell((line.means or {}).get(name), name) for name in metrics)] for line in held),
+    ]
+    return [
+        "",
+        "Other metrics, means over the sets that all rows have:",
+        "",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
 
 
 def _cells(table: BoardTable, line: Line, *, gans: bool) -> list[str]:

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from sr_lightning.comparison.boards import METRICS, Board, mean
+from sr_lightning.comparison.boards import Board, mean
 from sr_lightning.comparison.pareto import pareto_fronts
 from sr_lightning.comparison.runs import Run
+from sr_lightning.metric_names import METRICS
 
 Perceptual = Literal["lpips", "lsd"]
 

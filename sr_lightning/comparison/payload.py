@@ -8,11 +8,12 @@ from importlib.metadata import version
 from typing import Any
 
 from sr_lightning.comparison.board_table import verdict
-from sr_lightning.comparison.boards import METRICS, Board, Scores
+from sr_lightning.comparison.boards import Board, Scores
 from sr_lightning.comparison.crops import crops_of, embed
 from sr_lightning.comparison.leaderboard import Leaderboard, Row
 from sr_lightning.comparison.ranking import FACTS, Comparison, compare, protocol_text, published
 from sr_lightning.comparison.runs import Run
+from sr_lightning.metric_names import METRICS
 
 # Two hundred runs that were copied without their pictures need no two hundred lines.
 _MOST_DAMAGED = 5

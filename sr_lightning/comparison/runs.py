@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from sr_lightning.comparison.curves import Curves, read_curves
+from sr_lightning.report.lock import is_held
 
 # The C parser reads 200 configurations in the tenth of a second; PyYAML may be built without it.
 _YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -23,7 +24,7 @@ _RULES = ("name", "color", "border", "rounding")
 # Facts that stand in `results.json` under the same name, None where an older run has not written them.
 _PLAIN = (
     "error", "module", "loss", "data", "seed", "parameters", "multiply_adds", "steps", "max_steps", "hr_pixels",
-    "seconds", "samples_per_second", "device", "precision", "ema", "warm_start", "degradation", "best_step",
+    "seconds", "samples_per_second", "device", "precision", "ema", "degradation", "best_step",
     "config_hash",
 )  # fmt: skip
 
@@ -34,7 +35,7 @@ class Run:
 
     Attributes:
         folder: its folder.
-        status: `running`, `finished`, `failed` or `interrupted`.
+        status: `running`, `finished`, `failed`, `interrupted`, or `stopped`: it had no time to say how it ended.
         error: what ended it, None where nothing did.
         model: name of the network's yaml; `module`, `loss` and `data` likewise.
         scale: the upscaling factor.
@@ -46,7 +47,7 @@ class Run:
         seconds: of training; `samples_per_second` its speed.
         device: as a person calls it; `precision` what was computed in.
         ema: decay of the averaged weights, None without.
-        warm_start: the checkpoint that training began from, None for random weights.
+        warm_start: the file whose weights training began with, and its hash; None for random weights.
         degradation: that LR was trained on.
         best_step: the step that is scored.
         config_hash: of its configuration, seed included.
@@ -188,7 +189,7 @@ def read_run(folder: Path) -> Run:
         facts["max_steps"] = _mappings(config).get("trainer", {}).get("max_steps")
     return Run(
         folder=folder,
-        status=results["status"],
+        status=_status(folder, results["status"]),
         model=results["model"],
         scale=scale,
         protocol=results["protocol"],
@@ -196,6 +197,7 @@ def read_run(folder: Path) -> Run:
         overlap=len(results.get("overlap") or ()),
         random_features="random" in (results.get("features") or {}).values(),
         commit=_commit(results.get("git")),
+        warm_start=_warm_start(results.get("warm_start")),
         metrics=results.get("metrics") or {},
         validation=results.get("validation"),
         curves=curves,
@@ -203,6 +205,19 @@ def read_run(folder: Path) -> Run:
         ended=(folder / "results.json").stat().st_mtime,
         damaged=tuple(damaged),
     )
+
+
+def _status(folder: Path, written: str) -> str:
+    """Return how a run stands: one that says it runs, in a folder that nobody holds, was killed."""
+    try:
+        return "stopped" if written == "running" and not is_held(folder) else written
+    except OSError:
+        # Of somebody else's folder that cannot be told.
+        return written
+
+
+def _warm_start(weights: Mapping[str, Any] | None) -> str | None:
+    return f"{weights['file']} ({weights['sha256']})" if weights else None
 
 
 def _check_scores(results: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sr_lightning.report.files import write_atomically
+from sr_lightning.report.lock import HELD
 from sr_lightning.sweeps.cells import state_of
 from sr_lightning.sweeps.slots import Need, Share
 
@@ -123,17 +124,21 @@ class Process:
         results = state_of(self.cell.folder).results
         if results.get("exit_code") == code and results.get("error") and self._written_since():
             return " ".join(str(results["error"]).split())
-        last = self._last_line()
+        lines = self._lines()
+        # Whoever holds the folder may be another sweep's job, whose lines follow in the same log.
+        refused = next((line for line in lines if line.startswith(f"error: {HELD}")), None)
+        last = refused or next(reversed(lines), None)
         return last.removeprefix("error: ") if last else f"exit code {code}"
 
     def _written_since(self) -> bool:
         return (self.cell.folder / "results.json").stat().st_mtime >= self.started - 1
 
-    def _last_line(self) -> str:
+    def _lines(self) -> list[str]:
+        """Return what stands in the log since it was started, or the end of that, without empty lines."""
         with (self.cell.folder / LOG).open("rb") as log:
             log.seek(max(self._begin, log.seek(0, os.SEEK_END) - TAIL))
             lines = log.read().decode(errors="replace").splitlines()
-        return next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")
+        return [" ".join(line.split()) for line in lines if line.strip()]
 
 
 def environment(cell: Cell, share: Share) -> dict[str, str]:

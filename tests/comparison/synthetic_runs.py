@@ -140,6 +140,7 @@ def write_run(
         "warm_start": None,
         "protocol": rules,
         "metrics": scored if finished and benchmark else {},
+        "missing": {},
         "validation": _scores("Set14", SETS["Set14"][0][:10], scale, gain, gan, lpips, random) if finished else None,
         "features": {},
         "best_step": steps if finished else None,

@@ -82,6 +82,7 @@ def test_when_all_agree_on_one_crop_it_is_one_answer():
 
 
 def test_words():
+    assert sentence(preference([]), a="X", b="Y") == "No answers yet: nothing was recorded."
     assert "Nobody saw a difference between X and Y (2 answers)" in sentence(
         preference(answers("same", "same")), a="X", b="Y"
     )

@@ -1,5 +1,7 @@
 """The table behind every format: order, places, marks, remarks."""
 
+import re
+
 import pytest
 
 from sr_lightning.comparison.board_table import board_tables, count
@@ -120,6 +122,13 @@ def test_averaged_weights_are_told_once_and_held_against_the_others(table):
     ]  # fmt: skip
     assert found.verdict.startswith("edsr_baseline l1 EMA less edsr_baseline l1: +1.0")
     assert "edsr_baseline l1 EMA is better." in found.verdict
+
+
+@pytest.mark.parametrize(("gain", "said"), [(-2.26, True), (0.5, False)])
+def test_a_leader_below_bicubic_is_called_so(table, gain, said):
+    found = table({"gain": gain}, {"gain": gain - 1, "loss": "mse"})
+    pattern = r"Even the first, edsr_baseline l1, is 2\.[1-3]\d dB below bicubic\."
+    assert any(re.fullmatch(pattern, note) for note in found.notes) == said
 
 
 def test_notes(table):

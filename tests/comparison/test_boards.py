@@ -44,6 +44,23 @@ def test_other_scales_and_protocols_are_other_boards_and_averaged_weights_are_no
     assert first.bicubic("Set5")["psnr"] == pytest.approx(28.4)
 
 
+def test_rows_of_named_degradations_and_self_ensembles_stand_on_boards_of_their_own(make):
+    def named(results):
+        rules = results["protocol"] | {"degradation": "blur_down_x4"}
+        results["metrics"]["Set5/blur_down"] = results["metrics"]["Set5"] | {"protocol": rules}
+
+    def ensembled(results):
+        results["protocol"]["self_ensemble"] = True
+
+    boards = boards_of([make(named), make(named), make(), make(ensembled)])
+    assert [(board.sets[0], sorted(board.scores), board.degradation) for board in boards] == [
+        ("Set5", [0, 1, 2], None),
+        ("Set5/blur_down", [0, 1], "blur_down_x4"),
+        ("Set5", [3], None),
+    ]
+    assert boards[1].whole_sets == boards[2].whole_sets == ()
+
+
 def test_sets_under_their_own_rules_stand_on_boards_of_their_own(make):
     def rules(name, **others):
         return lambda results: results["metrics"]["Set14"].update(protocol=PROTOCOLS[name].as_dict(4) | others)

@@ -35,10 +35,25 @@ def named(synthetic_runs, tmp_path):
     return name
 
 
+def test_the_weights_that_a_run_began_with_make_an_experiment_and_a_name(named):
+    warm = {"file": "edsr_x2.pt", "sha256": "1bc95232"}
+    keys = {"model.pretrained": "/a/edsr_x2.pt", "model.pretrained_strict": False}
+    numbers, labelled, _, differing = named(
+        {"seed": 1, "keys": {"model.pretrained": None, "model.pretrained_strict": True}},
+        # From before there were these keys.
+        {"seed": 2},
+        {"seed": 1, "keys": keys, "warm_start": warm},
+    )
+    assert numbers == [0, 0, 1]
+    assert labelled[2].endswith("warm_start=edsr_x2.pt (1bc95232) seed=1")
+    assert "warm_start=no" in labelled[0]
+    assert not any("model.pretrained" in override for override in differing)
+
+
 def test_seeds_and_places_make_no_experiment(named):
     numbers, labelled, without, differing = named(
         {"seed": 1, "keys": {"data.num_workers": 0, "paths.cache": "/a", "logger": {"csv": {}}}},
-        {"seed": 2, "keys": {"data.num_workers": 8, "paths.cache": "/b"}},
+        {"seed": 2, "keys": {"data.num_workers": 8, "paths.cache": "/b", "metrics": ["lpips"], "regions": True}},
         {"seed": 1, "rate": 2e-4},
         {"seed": 1, "model": "srcnn"},
     )

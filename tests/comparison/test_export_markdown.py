@@ -51,6 +51,25 @@ def test_tables():
     assert found[5][1:6] == ["c", "-", "-", "", ""]
 
 
+def test_other_metrics_have_a_table_of_means():
+    lines = (
+        Line("bicubic", "bicubic", means={"psnr": Value(28.4), "niqe": Value(7.1234), "ms_ssim": Value(0.9)}),
+        Line("published", "edsr, published"),
+        Line("ours", "a_b", means={"psnr": Value(30.0), "niqe": Value(5.0)}),
+    )
+    table = BoardTable("x4", "Y", 4, ("Set5",), {"Set5": 5}, ("psnr", "ssim"), lines, ())
+    text = to_markdown([table], title="t", figures={})
+    before, after = text.split("Other metrics, means over the sets that all rows have:")
+    assert len(rows(before)) == 5
+    assert rows(after) == [
+        ["", "MS-SSIM", "NIQE ↓"],
+        ["---", "---:", "---:"],
+        ["bicubic", "0.9000", "7.123"],
+        ["a\\_b", "-", "5.000"],
+    ]
+    assert "Other metrics" not in written()
+
+
 def test_what_stands_below():
     text = written()
     assert (

@@ -98,7 +98,7 @@ def test_what_has_not_finished_comes_last_and_other_seeds_stay(board):
     ]  # fmt: skip
     assert order.rows[1].mean == {}
     assert order.perceptual is None
-    assert [comparison.runs[row.runs[0]].status for row in order.rows[1:]] == ["failed", "running"]
+    assert [comparison.runs[row.runs[0]].status for row in order.rows[1:]] == ["failed", "stopped"]
 
 
 def test_of_one_seed_the_last_run_counts(board):

@@ -106,6 +106,18 @@ def test_the_verdict_says_who_leads_and_how_surely(page):
     assert "over 119 images and 3 seeds against 1; another seed may turn it round." in words
 
 
+def test_a_leader_below_bicubic_is_called_so(opened, synthetic_runs, tmp_path):
+    random = np.random.default_rng(0)
+    for number, each in enumerate([{"gain": -2.2}, {"gain": -3, "loss": "mse"}, {"gain": -1, "scale": 2}]):
+        synthetic_runs.write_run(tmp_path / f"{number}", random=random, **each)
+    with opened(payload(read_runs([tmp_path]).runs, title="Below", budget_bytes=0), address="#board=1") as found:
+        cards = found.locator("#board-cards").inner_text()
+        assert re.search(r"2\.[12]\d dB below bicubic", cards)
+        assert "over bicubic" not in cards
+        words = found.inner_text("#verdict")
+    assert re.search(r"is first on the mean of the sets with [\d.]+ dB, \d\.\d\d dB below bicubic", words)
+
+
 def test_up_to_six_are_selected_in_places_that_stay(page):
     assert chips(page) == ["A edsr l1 x4 ×", "B srresnet l1 x4 ×", "C srgan l1 x4 ×"]
     page.click("#chips button >> nth=0")

@@ -34,6 +34,29 @@ def page(runs):
     return payload(runs, title="mine", budget_bytes=40_000_000, notes=["a note"])
 
 
+def test_further_metrics_regions_and_what_is_missing(synthetic_runs, tmp_path):
+    """A page shows the metrics that runs have, whatever else stands beside them."""
+    folders = [synthetic_runs.write_run(tmp_path / name, random=np.random.default_rng(0)) for name in ("a", "b")]
+    for folder in folders:
+        results = json.loads((folder / "results.json").read_text())
+        five = results["metrics"]["Set5"]
+        for scores in (five, five["bicubic"], *five["per_image"].values()):
+            scores.update(niqe=5.5, ms_ssim=0.97)
+        five["missing"] = {"dists": "no file"}
+        five["regions"] = {"edges": {"psnr": 27.0, "pixels": 5, "bicubic": {"psnr": 25.0}, "per_image": {}}}
+        rules = results["protocol"] | {"degradation": "blur_down_x4"}
+        results["metrics"]["Set5/blur_down"] = five | {"protocol": rules, "niqe": 6.5}
+        results["missing"] = five["missing"]
+        (folder / "results.json").write_text(json.dumps(results))
+    data = payload(read_runs([tmp_path]).runs, title="t", budget_bytes=1_000_000).data
+    first = data["runs"][0]
+    assert first["scores"]["Set5"]["niqe"] == first["scores"]["Set5"]["bicubic"]["niqe"] == 5.5
+    assert first["scores"]["Set5"]["dists"] is None
+    assert first["scores"]["Set5/blur_down"]["niqe"] == 6.5
+    assert first["per_image"]["Set5"]["baby"]["ms_ssim"] == 0.97
+    assert [board["sets"] for board in data["boards"]] == [["Set5", "Set14", "BSD100"], ["Set5/blur_down"]]
+
+
 def pixels(uri):
     kind, content = uri.removeprefix("data:image/").split(";base64,")
     assert kind in ("webp", "png", "jpeg")

@@ -10,6 +10,7 @@ import pytest
 
 from sr_lightning.comparison.ranking import compare, published
 from sr_lightning.comparison.runs import find_runs, read_run, read_runs
+from sr_lightning.report.lock import held
 
 
 @pytest.fixture
@@ -23,10 +24,11 @@ def test_synthetic_runs_are_like_real_ones(run_tiny, synthetic_runs, tmp_path):
     synthetic = json.loads((synthetic_runs.write_runs(tmp_path / "many", count=1)[0] / "results.json").read_text())
     assert set(synthetic) == set(json.loads((tmp_path / "real" / "results.json").read_text()))
     assert set(synthetic["protocol"]) == set(real["protocol"])
-    # LPIPS is there where its network is.
-    for content in (synthetic["validation"], synthetic["validation"]["bicubic"], real["validation"]["bicubic"]):
-        content.pop("lpips", None)
-    real["validation"].pop("lpips", None)
+    # Metrics that need files are there where these are.
+    for scores in (synthetic["validation"], real["validation"]):
+        for content in (scores, scores["bicubic"]):
+            for name in ("lpips", "dists", "missing"):
+                content.pop(name, None)
     assert set(synthetic["validation"]) == set(real["validation"])
     assert set(synthetic["validation"]["bicubic"]) == set(real["validation"]["bicubic"])
     columns = [(tmp_path / "real" / "metrics.csv").read_text().splitlines()[0].split(",")]
@@ -49,6 +51,20 @@ def test_facts(synthetic_runs, tmp_path):
     )  # fmt: skip
     run = read_run(folder)
     assert (run.gan, run.random_features, run.overlap, run.commit) == (True, True, 1, "0123456789, changed")
+
+
+def test_a_run_that_nobody_trains_any_more_has_stopped(synthetic_runs, tmp_path, monkeypatch):
+    folder = synthetic_runs.write_run(tmp_path / "run", random=np.random.default_rng(0), status="running")
+    assert read_run(folder).status == "stopped"
+    with held(folder):
+        assert read_run(folder).status == "running"
+    assert read_run(folder).status == "stopped"
+
+    def fail(folder):
+        raise PermissionError(folder)
+
+    monkeypatch.setattr("sr_lightning.comparison.runs.is_held", fail)
+    assert read_run(folder).status == "running"
 
 
 def test_an_older_run_without_later_keys(one):

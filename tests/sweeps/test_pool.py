@@ -132,13 +132,15 @@ def test_a_folder_held_by_another_process_is_waited_for(
     assert names[:3] == [("held", "locked"), ("finished_meanwhile", "locked"), ("free", "done")]
 
 
-def test_a_folder_that_another_process_took_a_moment_before(make_cell: MakeCell, recorder: Any) -> None:
-    program = """
+@pytest.mark.parametrize("after", ["", "step 600/1000, 21.70 dB, 26 it/s"], ids=["alone", "its_log_goes_on"])
+def test_a_folder_that_another_process_took_a_moment_before(make_cell: MakeCell, recorder: Any, after: str) -> None:
+    program = f"""
 if (folder / "once").exists():
     finish()
 else:
     (folder / "once").touch()
     print("error: another process trains in this folder right now")
+    print({after!r})
     sys.exit(1)
 """
     (standing,) = pool_of([make_cell("a", program)], recorder).run()

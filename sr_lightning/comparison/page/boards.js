@@ -16,8 +16,13 @@ function boardCard(board) {
     element("span.scale", {}, `×${board.scale}`),
     element("span.what", {}, element("span", {}, [board.protocol.name, ...boardTraits(board)].join(" · ")),
       element("strong", {}, winner ? winner.label : "nothing finished"),
-      element("span", {}, [winner && !missing(winner.gain(basis)) && `${signed(winner.gain(basis))} dB over bicubic`, plural(count, "run")].filter(Boolean).join(" · "))));
+      element("span", {}, [winner && !missing(winner.gain(basis)) && besideBicubic(winner.gain(basis)), plural(count, "run")].filter(Boolean).join(" · "))));
 }
+
+/** +2.26 dB over bicubic, 2.26 dB below bicubic. */
+const besideBicubic = gain => isBelow(gain) ? `${fixed(-gain)} dB below bicubic` : `${signed(gain)} dB over bicubic`;
+
+const isBelow = gain => gain !== null && Number(gain.toFixed(2)) < 0;
 
 /** What tells a board from others of its scale and protocol: the parts of its line that they do not share. */
 function boardTraits(board) {
@@ -34,8 +39,8 @@ function verdict() {
   const basis = currentBasis(), {pixel} = ranking(state.board, basis), [first, second] = pixel;
   if (!first) return ["No pixel network has finished on this board."];
   const gain = first.gain(basis);
-  const lead = [element("strong", {}, first.label), ` leads on ${setName(basis)} with ${fixed(first.score(basis, "psnr"))} dB`,
-    gain === null ? "" : `, ${signed(gain)} over bicubic`];
+  const lead = [element("strong", {}, first.label), ` ${isBelow(gain) ? "is first" : "leads"} on ${setName(basis)} with ${fixed(first.score(basis, "psnr"))} dB`,
+    gain === null ? "" : `, ${besideBicubic(gain)}`];
   if (!second) return [...lead, "."];
   const ahead = first.score(basis, "psnr") - second.score(basis, "psnr");
   return [...lead, `; ${fixed(ahead)} dB ahead of `, element("strong", {}, second.label), ". ", ...certainty(first, second, basis)];

@@ -67,11 +67,13 @@ Object.assign(FACT_COLUMNS.find(column => column.id === "seeds"), {
 
 const visibleColumns = () => boardColumns(state.board).filter(column => !hiddenColumns().includes(column.id));
 
-/** Unless somebody has chosen: LSD, which stands in for LPIPS, where it ranks no GAN, and LR by where all have the same. */
+const RARE_METRICS = ["ms_ssim", "dists", "niqe", "lsd"];
+
+/** Unless somebody has chosen: what few papers print, but LSD where it ranks GANs, and LR by where all have the same. */
 function hiddenColumns() {
   if (state.hidden.length) return state.hidden;
   const {experiments} = boardEntries(state.board);
   const wanted = experiments.some(entry => entry.gan) && ranking(state.board, currentBasis()).perception === "lsd";
-  return boardColumns(state.board).filter(column => column.metric === "lsd" && !(wanted && column.id === `lsd:${currentBasis()}`)).map(column => column.id)
+  return boardColumns(state.board).filter(column => RARE_METRICS.includes(column.metric) && !(wanted && column.id === `lsd:${currentBasis()}`)).map(column => column.id)
     .concat(new Set(runsOn(state.board).map(run => run.degradation)).size < 2 ? ["degradation"] : []);
 }

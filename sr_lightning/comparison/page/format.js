@@ -5,7 +5,10 @@
 const METRICS = {
   psnr: {name: "PSNR", unit: "dB", digits: 2, better: 1, caution: ""},
   ssim: {name: "SSIM", unit: "", digits: 4, better: 1, caution: ""},
+  ms_ssim: {name: "MS-SSIM", unit: "", digits: 4, better: 1, caution: ""},
   lpips: {name: "LPIPS", unit: "", digits: 4, better: -1, caution: ""},
+  dists: {name: "DISTS", unit: "", digits: 4, better: -1, caution: ""},
+  niqe: {name: "NIQE", unit: "", digits: 3, better: -1, caution: ""},
   lsd: {name: "LSD", unit: "dB", digits: 2, better: -1, caution: "log-spectral distance, no perceptual metric: noise lowers it too"},
 };
 /** A metric's name with its caution: "LSD (log-spectral distance, no perceptual metric: ...)". */
