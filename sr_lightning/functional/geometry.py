@@ -28,6 +28,15 @@ def shave(image: Tensor, border: int) -> Tensor:
     return image[..., border : height - border, border : width - border]
 
 
+def crop_to(image: Tensor, height: int, width: int) -> Tensor:
+    """The top left ``height`` x ``width`` pixels of ``(..., H, W)``, which has at least as many."""
+    if not torch.compiler.is_exporting():
+        return image[..., :height, :width]
+    # With free H and W an exported graph cannot prove that a slice is within the image, and so refuses it.
+    rows, columns = (torch.arange(side, device=image.device) for side in (height, width))
+    return image.index_select(-2, rows).index_select(-1, columns)
+
+
 def dihedral(images: Tensor, code: int) -> Tensor:
     """One of the eight symmetries of the square, applied to all of ``(N, C, H, W)``.
 
@@ -43,6 +52,17 @@ def dihedral(images: Tensor, code: int) -> Tensor:
     axes = [axis for bit, axis in ((1, -1), (2, -2)) if code & bit]
     images = images.flip(axes) if axes else images
     return images.transpose(-2, -1) if code & 4 else images
+
+
+def undo_dihedral(images: Tensor, code: int) -> Tensor:
+    """The symmetry that takes back `dihedral` of the same code: ``undo_dihedral(dihedral(x, c), c)`` is ``x``.
+
+    Raises:
+        ValueError: ``code`` is not in 0..7.
+    """
+    # Back through the swap of rows and columns first, after which the mirrors have their axes again.
+    images = images.transpose(-2, -1) if code & 4 else images
+    return dihedral(images, code & 3 if 0 <= code <= 7 else code)
 
 
 def dihedral_batch(images: Tensor, codes: Tensor) -> Tensor:

@@ -162,6 +162,35 @@ def extend(image: Tensor, margin: int, border: Extension) -> Tensor:
     return image
 
 
+def extend_to(image: Tensor, *, border: Extension, multiple: int = 1, smallest: int = 1) -> Tensor:
+    """Extends ``(..., H, W)`` at the right and at the bottom, for networks that do not take every size.
+
+    Like `extend` it takes images down to one pixel, and the graph exports with free H and W. What the network makes of
+    it is cropped again by `geometry.crop_to`.
+
+    Args:
+        image: any dtype.
+        border: See `extend`.
+        multiple: divides both sides of the result.
+        smallest: what both sides have at least.
+
+    Raises:
+        ValueError: Another border.
+
+    Example:
+        >>> extend_to(torch.rand(1, 3, 17, 4), border="reflect", multiple=8).shape
+        torch.Size([1, 3, 24, 8])
+    """
+    if border not in _EXTENSIONS:
+        raise ValueError(f"border must be one of {', '.join(_EXTENSIONS)}; got {border!r}.")
+    for axis in (-2, -1):
+        size = image.shape[axis]
+        wanted = (torch.sym_max(size, smallest) + multiple - 1) // multiple * multiple
+        # All of it is gathered: an exported graph would want to know whether there is any margin to append.
+        image = image.index_select(axis, _inside(torch.arange(wanted, device=image.device), size, border))
+    return image
+
+
 def check_downscale(scale: int, *, border: str, rounding: str) -> None:
     """Raises ValueError unless `downscale_uint8` knows this rule; for those who keep it to use it later."""
     _check_names(border, rounding)

@@ -1,15 +1,38 @@
 """EDSR (Lim et al. 2017, "Enhanced Deep Residual Networks for Single Image ...", arXiv 1707.02921)."""
 
+from functools import partial
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_lightning.functional.color import rgb_to_y
 from sr_lightning.functional.resize import imresize
-from sr_lightning.networks.blocks import SubpixelUpsampler, in_full_precision
+from sr_lightning.networks.blocks import SubpixelUpsampler, div2k_mean, in_full_precision
+from sr_lightning.networks.layout import Layout, Tensors, count
 
-# Mean colour of the DIV2K training images, from the authors' code.
-DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+# The frozen convolutions that subtract and add the mean colour, in files of EDSR-PyTorch and its kin.
+MEAN_SHIFTS = r"(sub|add)_mean\.(weight|bias)"
+
+
+def mean_shifts(tensors: Tensors) -> dict[str, Tensor]:
+    """Those convolutions, on 0..255; networks of other than three channels have none."""
+    if tensors["head.0.weight"].shape[1] != 3:
+        return {}
+    mean = 255 * div2k_mean(3).flatten()
+    return {
+        f"{name}_mean.{part}": value
+        for name, bias in (("sub", -mean), ("add", mean))
+        for part, value in (("weight", torch.eye(3).view(3, 3, 1, 1)), ("bias", bias))
+    }
+
+
+def _settings(tensors: Tensors, *, head: str, block: str) -> dict[str, Any]:
+    width, channels = tensors[head].shape[:2]
+    found: dict[str, Any] = {"width": width, "channels": channels, "depth": count(tensors, block)}
+    # A file does not hold it: what all published networks of these widths were trained with.
+    known = {64: 1.0, 256: 0.1}
+    return found | ({"residual_scale": known[width]} if width in known else {})
 
 
 class EDSR(nn.Module):
@@ -32,6 +55,30 @@ class EDSR(nn.Module):
             a run of minutes gains by it.
     """
 
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            "EDSR-PyTorch",
+            rename=(
+                (r"head\.(\w+)", r"head.0.\1"),
+                (r"body\.(\d+)\.conv1\.(\w+)", r"body.\1.body.0.\2"),
+                (r"body\.(\d+)\.conv2\.(\w+)", r"body.\1.body.2.\2"),
+                (r"upsample\.(\d+)\.(\w+)", r"tail.0.\1.\2"),
+                (r"tail\.(\w+)", r"tail.1.\1"),
+            ),
+            constants=(MEAN_SHIFTS,),
+            settings=partial(_settings, head="head.0.weight", block=r"body\.(\d+)\.body\.0\.weight"),
+            make_constants=mean_shifts,
+        ),
+        Layout(
+            "BasicSR",
+            rename=(
+                (r"head\.(\w+)", r"conv_first.\1"),
+                (r"body\.\d+\.(weight|bias)", r"conv_after_body.\1"),
+                (r"tail\.(\w+)", r"conv_last.\1"),
+            ),
+            settings=partial(_settings, head="conv_first.weight", block=r"body\.(\d+)\.conv1\.weight"),
+        ),
+    )
     mean: Tensor
 
     def __init__(
@@ -48,7 +95,7 @@ class EDSR(nn.Module):
         self.scale = scale
         self.image_skip = image_skip
         self.channels = channels
-        self.register_buffer("mean", _mean(channels), persistent=False)
+        self.register_buffer("mean", div2k_mean(channels), persistent=False)
         self.head = nn.Conv2d(channels, width, 3, padding=1)
         self.body = nn.Sequential(
             *(ResidualBlock(width=width, residual_scale=residual_scale) for _ in range(depth)),
@@ -68,22 +115,13 @@ class EDSR(nn.Module):
 class ResidualBlock(nn.Module):
     """`x + residual_scale * conv(relu(conv(x)))`."""
 
-    def __init__(self, *, width: int, residual_scale: float) -> None:
+    def __init__(self, *, width: int, residual_scale: float = 1.0, kernel: int = 3) -> None:
         super().__init__()
         self.residual_scale = residual_scale
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv1 = nn.Conv2d(width, width, kernel, padding=kernel // 2)
+        self.conv2 = nn.Conv2d(width, width, kernel, padding=kernel // 2)
 
     def forward(self, features: Tensor) -> Tensor:
         """Keeps the shape `(N, width, H, W)`."""
         residual = self.conv2(F.relu(self.conv1(features), inplace=True))
         return torch.add(features, residual, alpha=self.residual_scale)
-
-
-def _mean(channels: int) -> Tensor:
-    rgb = torch.tensor(DIV2K_MEAN).view(1, 3, 1, 1)
-    if channels == 3:
-        return rgb
-    if channels == 1:
-        return rgb_to_y(rgb)
-    return rgb.mean(1, keepdim=True).repeat(1, channels, 1, 1)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,10 +59,10 @@ def load_weights(
         values = _select(_read(path, backbone), shapes, numbers, asked=asked, origin=str(path))
         return LoadedWeights(values, "caffe" if ours == "caffe" else weights, ours)
     try:
-        published = _imagenet(backbone)
+        published = imagenet_weights(backbone)
     except FileNotFoundError as error:
         if weights == "imagenet" or not random_fallback:
-            raise
+            raise FileNotFoundError(f"{error} Or name a file of your own: weights=PATH.") from error
         warnings.warn(
             f"RANDOM {backbone.upper()} FEATURES: fine for a demonstration, not for results. {error}",
             stacklevel=2,
@@ -124,17 +125,35 @@ def _select(
     return selected
 
 
-def _imagenet(backbone: str) -> Mapping[str, Tensor]:
+def ensure_imagenet(backbone: str) -> None:
+    """Downloads torchvision's weights into torch hub's cache unless they are there, for those who load them themselves.
+
+    Args:
+        backbone: "vgg16", "alexnet" or another of torchvision's networks.
+
+    Raises:
+        FileNotFoundError: They are not there and cannot be downloaded.
+    """
+    if not _imagenet(backbone)[1].exists():
+        imagenet_weights(backbone)
+
+
+def _imagenet(backbone: str) -> tuple[Any, Path]:
+    """What torchvision knows of its weights, and their place in torch hub's cache."""
+    # Imported here because it takes seconds that no other way to get weights needs.
+    from torchvision.models import get_model_weights  # type: ignore[import-untyped]
+
+    published = get_model_weights(backbone).IMAGENET1K_V1
+    return published, Path(torch.hub.get_dir(), "checkpoints", published.url.rsplit("/", 1)[-1])
+
+
+def imagenet_weights(backbone: str) -> Mapping[str, Tensor]:
     """Torchvision's weights, from torch hub's cache or downloaded into it.
 
     Raises:
         FileNotFoundError: They are not there and cannot be downloaded.
     """
-    # Imported here because it takes seconds that no other way to get weights needs.
-    from torchvision.models import get_model_weights  # type: ignore[import-untyped]
-
-    published = get_model_weights(backbone).IMAGENET1K_V1
-    file = Path(torch.hub.get_dir(), "checkpoints", published.url.rsplit("/", 1)[-1])
+    published, file = _imagenet(backbone)
     try:
         if not file.exists():
             _expect_answer(published.url)
@@ -145,7 +164,7 @@ def _imagenet(backbone: str) -> Mapping[str, Tensor]:
     except Exception as error:  # no network, no such folder, a wrong hash; a broken pickle may raise anything
         raise FileNotFoundError(
             f"{backbone}'s ImageNet weights cannot be had ({type(error).__name__}: {error}). Put {file.name} "
-            f"(from {published.url}) into {file.parent}, or name a file of your own: weights=PATH."
+            f"(from {published.url}) into {file.parent}."
         ) from error
     return values
 

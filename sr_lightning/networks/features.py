@@ -1,13 +1,14 @@
 """VGG's features of an image, the eyes of perceptual losses (Simonyan & Zisserman 2015, arXiv 1409.1556)."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from sr_lightning.networks.feature_weights import load_weights
-from sr_lightning.refusal import nearest
+from sr_lightning.networks.frozen import freeze
+from sr_lightning.refusal import check_choice
 
 Backbone = Literal["vgg16", "vgg19"]
 Convention = Literal["auto", "torchvision", "caffe"]
@@ -31,9 +32,7 @@ class VGGFeatures(nn.Module):
     it (SRGAN), `pool5` the end of the block.
 
     The weights are frozen: no parameter requires a gradient, and the module stays in evaluation mode. It
-    moves with its owner (`.to(...)`) but stays out of its owner's state dict, since 80 MB that training does
-    not change have no place in a checkpoint: one state-dict hook takes the weights out on saving, another
-    fills them in on loading, so that strict loading works.
+    moves with its owner (`.to(...)`) but stays out of its owner's state dict (see `freeze`).
 
     Args:
         backbone: "vgg16" or "vgg19".
@@ -68,13 +67,13 @@ class VGGFeatures(nn.Module):
         random_fallback: bool = False,
     ) -> None:
         super().__init__()
-        _check_choice("backbone", backbone, list(_BLOCKS))
-        _check_choice("convention", convention, ["auto", "torchvision", "caffe"])
+        check_choice("backbone", backbone, list(_BLOCKS))
+        check_choice("convention", convention, ["auto", "torchvision", "caffe"])
         names = _layer_names(backbone)
         if not layers:
             raise ValueError(f"VGGFeatures needs at least one layer of {backbone}: {', '.join(names)}.")
         for layer in layers:
-            _check_choice(f"a layer of {backbone}", layer, names)
+            check_choice(f"a layer of {backbone}", layer, names)
         self.layers = tuple(layers)
 
         deepest = max(names.index(layer) for layer in layers)
@@ -90,15 +89,12 @@ class VGGFeatures(nn.Module):
         )
         self.source = loaded.source
         self.stages.load_state_dict(loaded.values, assign=True)
-        self.requires_grad_(False)
-        self.train(False)
 
         self._blue_first = loaded.convention == "caffe"
         mean, deviation = _NORMALISATION[loaded.convention]
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1), persistent=False)
-        self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
-        self.register_load_state_dict_pre_hook(_fill_in)  # type: ignore[no-untyped-call]
+        freeze(self)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Returns the feature maps `(N, C_layer, H_layer, W_layer)` by layer name.
@@ -163,19 +159,3 @@ def _build(backbone: str, names: Sequence[str], *, kept: Sequence[str]) -> nn.Se
         else:
             stages.add_module(name, nn.MaxPool2d(2))
     return stages
-
-
-def _leave_out(module: nn.Module, state: dict[str, Any], prefix: str, metadata: dict[str, Any]) -> None:
-    """On saving: drops the frozen weights."""
-    for name, _ in module.named_parameters():
-        del state[prefix + name]
-
-
-def _fill_in(module: nn.Module, state: dict[str, Any], prefix: str, *others: object) -> None:
-    """On loading: offers the frozen weights, which strict loading would miss."""
-    state.update({prefix + name: value.detach() for name, value in module.named_parameters()})
-
-
-def _check_choice(what: str, given: str, choices: Sequence[str]) -> None:
-    if given not in choices:
-        raise ValueError(f"{what} must be one of {', '.join(choices)}; got {given!r}{nearest(given, choices)}")

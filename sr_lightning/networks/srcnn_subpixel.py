@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sr_lightning.networks.blocks import in_full_precision
+from sr_lightning.networks.blocks import in_full_precision, initialise_normal
 
 
 class SRCNNSubpixel(nn.Module):
@@ -17,15 +17,26 @@ class SRCNNSubpixel(nn.Module):
         channels: 1 for Y or 3 for RGB.
         width: Filters of the first layer.
         mapping_width: Filters of the second layer.
+        deviation: Of the weights at the start, N(0, deviation); None for PyTorch's default.
     """
 
-    def __init__(self, *, scale: int, channels: int = 1, width: int = 64, mapping_width: int = 32) -> None:
+    def __init__(
+        self,
+        *,
+        scale: int,
+        channels: int = 1,
+        width: int = 64,
+        mapping_width: int = 32,
+        deviation: float | None = None,
+    ) -> None:
         super().__init__()
         self.scale = scale
         self.channels = channels
         self.extraction = nn.Conv2d(channels, width, 9, padding=4)
         self.mapping = nn.Conv2d(width, mapping_width, 1)
         self.reconstruction = nn.Conv2d(mapping_width, channels * scale**2, 5, padding=2)
+        if deviation is not None:
+            initialise_normal(self, deviation)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Maps `lr` `(N, C, H, W)` in [0, 1] to `sr` `(N, C, scale*H, scale*W)`, not clamped."""

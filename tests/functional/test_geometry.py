@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sr_lightning.functional.geometry import dihedral, dihedral_batch, modcrop, shave
+from sr_lightning.functional.geometry import crop_to, dihedral, dihedral_batch, modcrop, shave, undo_dihedral
 
 
 def test_modcrop_keeps_the_top_left() -> None:
@@ -27,6 +27,11 @@ def test_shave_cuts_all_sides() -> None:
 def test_shave_refuses_to_leave_nothing(border: int) -> None:
     with pytest.raises(ValueError, match=f"cannot shave {border} pixels off each side of 7x9"):
         shave(torch.rand(1, 1, 7, 9), border)
+
+
+def test_crop_to_keeps_the_top_left() -> None:
+    image = torch.rand(2, 3, 7, 9)
+    assert torch.equal(crop_to(image, 4, 9), image[..., :4, :])
 
 
 def test_dihedral_by_hand() -> None:
@@ -70,3 +75,15 @@ def test_dihedral_batch_refuses_oblong_images_and_a_wrong_number_of_codes() -> N
         dihedral_batch(torch.rand(2, 3, 4, 5), torch.zeros(2, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"one code per image, \(2,\), got shape \(3,\)"):
         dihedral_batch(torch.rand(2, 3, 4, 4), torch.zeros(3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("code", range(8))
+def test_undo_dihedral_takes_it_back(code: int) -> None:
+    image = torch.rand(2, 3, 4, 6)
+    assert torch.equal(undo_dihedral(dihedral(image, code), code), image)
+
+
+@pytest.mark.parametrize("code", [-1, 8, 12])
+def test_undo_dihedral_refuses_other_codes(code: int) -> None:
+    with pytest.raises(ValueError, match=f"one of 0..7, got {code}"):
+        undo_dihedral(torch.rand(1, 1, 2, 2), code)

@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sr_lightning.functional.color import rgb_to_y
-from sr_lightning.functional.resize import check_downscale, downscale_uint8, extend, imresize
+from sr_lightning.functional.geometry import crop_to
+from sr_lightning.functional.resize import check_downscale, downscale_uint8, extend, extend_to, imresize
 
 ReadImage = Callable[[Path], Tensor]
 
@@ -369,6 +370,38 @@ def test_extends_as_numpy_does(border: str, mode: str, margin: int, size: tuple[
     assert np.array_equal(extend(torch.from_numpy(image), margin, border).numpy(), expected)
 
 
+@pytest.mark.parametrize(
+    ("border", "mode"), [("symmetric", "symmetric"), ("replicate", "edge"), ("reflect", "reflect")]
+)
+@pytest.mark.parametrize(
+    ("size", "multiple", "smallest", "expected"),
+    [((8, 4), 4, 1, (8, 4)), ((9, 3), 4, 1, (12, 4)), ((1, 2), 8, 1, (8, 8)), ((3, 30), 1, 21, (21, 30)),
+     ((3, 30), 4, 21, (24, 32))],
+)  # fmt: skip
+def test_extends_to_a_size_that_a_network_takes(
+    border: str, mode: str, size: tuple[int, int], multiple: int, smallest: int, expected: tuple[int, int]
+) -> None:
+    image = np.random.default_rng(0).random((2, *size))
+    extended = extend_to(torch.from_numpy(image), border=border, multiple=multiple, smallest=smallest)
+    padding = ((0, 0), *((0, side - had) for side, had in zip(expected, size, strict=True)))
+    assert np.array_equal(extended.numpy(), np.pad(image, padding, mode=mode))
+
+
+def test_extending_and_cropping_export_with_free_height_and_width() -> None:
+    class Padded(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            height, width = image.shape[-2:]
+            return crop_to(extend_to(image, border="reflect", multiple=8, smallest=16) + 1, height, width)
+
+    free = {side: torch.export.Dim(name, min=2, max=512) for side, name in ((2, "height"), (3, "width"))}
+    program = torch.export.export(Padded(), (torch.rand(1, 3, 12, 16),), dynamic_shapes=(free,))
+    for size in ((2, 7), (16, 24), (33, 50)):
+        image = torch.rand(1, 3, *size)
+        assert torch.equal(program.module()(image), image + 1)
+
+
 def test_extend_refuses_another_border() -> None:
     with pytest.raises(ValueError, match="border must be one of symmetric, replicate, reflect; got 'wrap'"):
         extend(torch.rand(1, 4, 4), 1, "wrap")
+    with pytest.raises(ValueError, match="border must be one of symmetric, replicate, reflect; got 'wrap'"):
+        extend_to(torch.rand(1, 4, 4), border="wrap")

@@ -47,3 +47,40 @@ def test_the_mean_of_other_bands_is_that_of_all_colours():
     mean = EDSR(scale=2, channels=5, width=8, depth=1).mean
     assert mean.shape == (1, 5, 1, 1)
     assert mean.flatten().tolist() == pytest.approx([(0.4488 + 0.4371 + 0.4040) / 3] * 5)
+
+
+def test_names_in_published_files(check_layouts):
+    # The factor on the branches stands in no file: it is known of the two widths that were published.
+    arguments = {"channels": 3, "width": 64, "depth": 2, "residual_scale": 1.0}
+    network = EDSR(scale=4, **arguments)
+
+    official, basicsr = check_layouts(network, arguments)
+
+    layers = ["head.0", "body.0.body.0", "body.0.body.2", "body.1.body.0", "body.1.body.2", "body.2"]
+    layers += ["tail.0.0", "tail.0.2", "tail.1"]
+    assert official == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+    layers = ["conv_first", "body.0.conv1", "body.0.conv2", "body.1.conv1", "body.1.conv2", "conv_after_body"]
+    layers += ["upsample.0", "upsample.2", "conv_last"]
+    assert basicsr == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+
+
+@pytest.mark.parametrize(("width", "known"), [(256, {"residual_scale": 0.1}), (8, {})])
+def test_the_factor_on_the_branches_is_that_of_the_published_network(check_layouts, width, known):
+    network = EDSR(scale=2, width=width, depth=1)
+
+    check_layouts(network, {"channels": 3, "width": width, "depth": 1, **known})
+
+
+def test_frozen_convolutions_of_the_mean_are_made_for_files():
+    network = EDSR(scale=2, width=8, depth=1)
+    layout = network.layouts[0]
+    tensors = layout.to_file(network.state_dict())
+    made = {name: tensor for name, tensor in tensors.items() if layout.is_constant(name)}
+
+    assert set(made) == {"sub_mean.weight", "sub_mean.bias", "add_mean.weight", "add_mean.bias"}
+    assert made["sub_mean.bias"].tolist() == pytest.approx([-255 * 0.4488, -255 * 0.4371, -255 * 0.4040])
+    assert torch.equal(made["sub_mean.bias"], -made["add_mean.bias"])
+    assert torch.equal(made["sub_mean.weight"].flatten(1), torch.eye(3))
+    # Networks for other than three channels have none.
+    grey = EDSR(scale=2, width=8, depth=1, channels=1)
+    assert set(layout.to_file(grey.state_dict())) == set(layout.to_published(grey.state_dict()))

@@ -1,0 +1,72 @@
+"""Under which names published files keep a network's tensors, so that they can be read and written."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one family of files names the tensors of one of our networks.
+
+    Written in one direction, ours to theirs: reading goes through the network's own names, so that a name is never
+    guessed, and writing is the same table.
+
+    Attributes:
+        name: What the family is called, such as "EDSR-PyTorch".
+        rename: Pairs (pattern, replacement) for `re.sub`; of each of our names the first pattern that matches all of it
+            counts, and a name that none matches stays.
+        constants: Patterns of names in the files that hold no weight of ours (a colour mean, an index table, a mask).
+        settings: Tells constructor arguments by the names and shapes of a file, such as `{"depth": 32}`; empty where
+            the file does not show them. Only ever given tensors in this layout, by their published names.
+        make_constants: Makes, from tensors in this layout, the constants that other programs look for in such a file;
+            None where they look for none.
+        spandrel: Whether spandrel, by which chaiNNer and its relatives load networks, knows such files.
+    """
+
+    name: str
+    rename: tuple[tuple[str, str], ...] = ()
+    constants: tuple[str, ...] = ()
+    settings: Callable[[Tensors], dict[str, Any]] | None = None
+    make_constants: Callable[[Tensors], dict[str, Tensor]] | None = None
+    spandrel: bool = False
+
+    def published(self, name: str) -> str:
+        """The published name of one of our tensors."""
+        for pattern, replacement in self.rename:
+            if re.fullmatch(pattern, name):
+                return re.sub(pattern, replacement, name)
+        return name
+
+    def to_ours(self, names: list[str], tensors: Tensors) -> dict[str, Tensor]:
+        """Takes a file's tensors over under our names; those of other names, and constants, stay out.
+
+        Args:
+            names: Our names: the keys of the network's state dict.
+            tensors: By their published names.
+        """
+        published = {self.published(name): name for name in names}
+        return {published[name]: tensor for name, tensor in tensors.items() if name in published}
+
+    def to_published(self, tensors: Tensors) -> dict[str, Tensor]:
+        """Our tensors under their published names; constants are not made."""
+        return {self.published(name): tensor for name, tensor in tensors.items()}
+
+    def to_file(self, tensors: Tensors) -> dict[str, Tensor]:
+        """What a file of the family holds: our tensors under their published names, and the constants."""
+        published = self.to_published(tensors)
+        return published | (self.make_constants(published) if self.make_constants else {})
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a name in a file is one of the constants."""
+        return any(re.fullmatch(pattern, name) for pattern in self.constants)
+
+
+def count(tensors: Tensors, pattern: str) -> int:
+    """How many different things the first group of `pattern` stands for, among the names that all of it matches."""
+    return len({found[1] for name in tensors if (found := re.fullmatch(pattern, name))})
