@@ -8,9 +8,7 @@ from torch import Tensor
 
 from sr_lightning.callbacks.steps import StepCallback
 from sr_lightning.modules.base import SuperResolution, super_resolution
-
-# The key under which a checkpoint carries the averaged state dict of its network.
-EMA_KEY = "ema"
+from sr_lightning.weights.own import EMA_KEY
 
 
 class GeneratorEMA(StepCallback):
@@ -40,6 +38,8 @@ class GeneratorEMA(StepCallback):
         state = _network_state(pl_module)
         source = self.average or state
         self.average = {name: source[name].detach().clone().to(value.device) for name, value in state.items()}
+        # Some losses compare with what the average makes of LR.
+        super_resolution(pl_module).averaged = self.average
 
     @torch.no_grad()
     def on_step_end(self, trainer: Trainer, module: SuperResolution) -> None:

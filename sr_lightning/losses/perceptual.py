@@ -12,6 +12,16 @@ from sr_lightning.networks.features import Backbone, Convention, VGGFeatures
 _CRITERIA = {"l1": F.l1_loss, "mse": F.mse_loss}
 
 
+def check_colours(channels: int) -> None:
+    """Refuses images that networks for photographs cannot see.
+
+    Raises:
+        ValueError: Neither RGB nor Y.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"features are of RGB images or Y, got {channels} channels: use loss=l1.")
+
+
 class PerceptualLoss(nn.Module):
     """Weighted sum over VGG layers of the distance between the features of `sr` and of `hr`.
 
@@ -67,7 +77,20 @@ class PerceptualLoss(nn.Module):
             targets = self.features(hr)
         found = self.features(sr)
         distances = [
-            weight * self._criterion(found[layer].float(), targets[layer].float())
+            weight * self._criterion(self.compared(found[layer]), self.compared(targets[layer]))
             for layer, weight in self._layers.items()
         ]
         return torch.stack(distances).sum()
+
+    def compared(self, features: Tensor) -> Tensor:
+        """What of features `(N, C, H, W)` is compared: here all of them, in float32."""
+        return features.float()
+
+    def check_images(self, *, channels: int, height: int, width: int) -> None:
+        """Refuses images that are gone before the deepest layer, or are neither RGB nor Y.
+
+        Raises:
+            ValueError: The images are too small, or of other bands.
+        """
+        check_colours(channels)
+        self.features.check_size(height, width)

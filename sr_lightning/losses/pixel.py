@@ -39,3 +39,23 @@ class CharbonnierLoss(nn.Module):
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         """Returns the mean over all pixels and channels."""
         return torch.sqrt((sr.float() - hr.float()).square() + self.eps**2).mean()
+
+
+class HuberLoss(nn.Module):
+    """`d^2 / 2` where `d = |sr - hr|` is at most `delta`, `delta * (d - delta / 2)` beyond (Huber 1964).
+
+    MSE for small errors, L1 for large ones; zero at equality, unlike Charbonnier.
+
+    Args:
+        delta: Where one becomes the other, on images in [0, 1]; at 1 or more it is half the MSE everywhere.
+    """
+
+    def __init__(self, *, delta: float = 0.01) -> None:
+        super().__init__()
+        if delta <= 0:
+            raise ValueError(f"HuberLoss needs delta > 0, got {delta}.")
+        self.delta = delta
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """Returns the mean over all pixels and channels."""
+        return F.huber_loss(sr.float(), hr.float(), delta=self.delta)

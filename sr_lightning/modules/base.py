@@ -1,25 +1,26 @@
 """What every way of training a super-resolution network shares: validation, logging, what a checkpoint carries."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.optim import Optimizer
 
 from sr_lightning.functional.color import rgb_to_y
-from sr_lightning.losses.weighted_sum import WeightedSum
+from sr_lightning.losses.weighted_sum import Given, WeightedSum
 from sr_lightning.metrics.lpips import Lpips
 from sr_lightning.metrics.mean import ScoreMean
 from sr_lightning.metrics.protocol import Protocol, prepare, presented, score
 from sr_lightning.modules.schedules import Schedule
 from sr_lightning.networks.luma import Network, forward_rgb
+from sr_lightning.weights.own import CHECKPOINT_KEY
 
 # Takes parameters, and `lr=` for a rate other than the configured one; what Hydra's `_partial_` gives.
 OptimizerFactory = Callable[..., Optimizer]
-# The key under which a checkpoint carries what rebuilds its network.
-CHECKPOINT_KEY = "sr_lightning"
 
 
 class Monitor(NamedTuple):
@@ -76,13 +77,14 @@ class SuperResolution(LightningModule):
         self.accumulate = accumulate
         self.scores = ScoreMean()
         self.last_loss: Tensor | None = None
+        # The moving average of the network's state, where a callback keeps one.
+        self.averaged: Mapping[str, Tensor] | None = None
         # HR pixels that one step sees on average, over all devices: whoever knows the images sets it before training.
         self.step_pixels: float | None = None
         self._observed: dict[str, list[Tensor]] = {}
         # In tuples, so that they are no submodules: no `_orig_mod.` keys, no metric's backbone in a checkpoint.
-        self._train_forward: tuple[Callable[..., Tensor]] = (
-            torch.compile(self.network) if compile_step else self.network,
-        )
+        function = self._trained_function(self.network)
+        self._train_forward: tuple[Callable[..., Any]] = (torch.compile(function) if compile_step else function,)
         # It compares colours.
         self._lpips = (lpips if protocol.channels == 3 and self._typed_network.channels in (1, 3) else None,)
 
@@ -118,7 +120,29 @@ class SuperResolution(LightningModule):
     def train_forward(self, lr: Tensor, *, scale: int | None = None) -> Tensor:
         """Run the network, compiled where that was asked for; a network for several scales is told which."""
         lr = marked_channels_last(lr)
-        return self._train_forward[0](lr) if scale is None else self._train_forward[0](lr, scale)
+        sr: Tensor = self._train_forward[0](lr) if scale is None else self._train_forward[0](lr, scale)
+        return sr
+
+    def _trained_function(self, network: nn.Module) -> Callable[..., Any]:
+        """Return what a training step calls, compiled where that was asked for; a subclass may take a method of it."""
+        return network
+
+    def given(self, lr: Tensor, *, scale: int | None = None) -> Given:
+        """Return what a loss term may ask for beside the network's output and its target; nothing is computed yet."""
+        averaged = None if self.averaged is None else cache(lambda: self._averaged_forward(lr, scale))
+        return Given(lr=lr, averaged_sr=averaged)
+
+    @torch.no_grad()
+    def _averaged_forward(self, lr: Tensor, scale: int | None) -> Tensor:
+        """Run the network with its averaged state, as validation does."""
+        assert self.averaged is not None
+        arguments = (lr,) if scale is None else (lr, scale)
+        self.network.eval()
+        try:
+            averaged: Tensor = functional_call(self.network, dict(self.averaged), arguments)
+        finally:
+            self.network.train()
+        return averaged
 
     def own_channels(self, images: Tensor) -> Tensor:
         """Return images as the network takes them: Y for a network of one channel."""

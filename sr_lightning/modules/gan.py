@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrize import ParametrizationList
 
 from sr_lightning.losses.adversarial import AdversarialLoss
-from sr_lightning.losses.weighted_sum import WeightedSum
+from sr_lightning.losses.penalty import DiscriminatorPenalty
+from sr_lightning.losses.ramp import RampedWeight
+from sr_lightning.losses.weighted_sum import Given, WeightedSum
 from sr_lightning.modules.base import (
     Monitor,
     OptimizerFactory,
@@ -34,9 +38,9 @@ class GANModule(SuperResolution):
         pretrain_lr: its learning rate.
         pretrain_schedule: its schedule.
         adversarial: the adversarial loss.
-        adversarial_weight: its weight against the content loss.
-        adversarial_start: steps of the second phase in which only the discriminator learns from it.
-        adversarial_ramp: steps over which the weight then grows linearly; 0 takes it in full at once.
+        adversarial_weight: its weight against the content loss, in steps of the second phase; before its start only
+            the discriminator learns.
+        penalty: on the discriminator's gradient.
         settings: what `SuperResolution` takes.
     """
 
@@ -50,9 +54,8 @@ class GANModule(SuperResolution):
         pretrain_lr: float,
         pretrain_schedule: Schedule,
         adversarial: AdversarialLoss,
-        adversarial_weight: float,
-        adversarial_start: int,
-        adversarial_ramp: int,
+        adversarial_weight: RampedWeight,
+        penalty: DiscriminatorPenalty,
         settings: dict[str, Any],
     ) -> None:
         super().__init__(**settings)
@@ -65,8 +68,7 @@ class GANModule(SuperResolution):
         self.pretrain_schedule = pretrain_schedule
         self.adversarial = adversarial
         self.adversarial_weight = adversarial_weight
-        self.adversarial_start = adversarial_start
-        self.adversarial_ramp = adversarial_ramp
+        self.penalty = penalty
         self._micro_batches = 0
         # By which the terms of the last micro-batch went into the generator's loss.
         self._term_weights: dict[str, float] = {}
@@ -96,50 +98,66 @@ class GANModule(SuperResolution):
         lr, hr = self.own_channels(batch["lr"]), self.own_channels(batch["hr"])
         # Where the content loss compares with sharpened images, real ones are still as they are (Real-ESRGAN).
         real = self.own_channels(batch["real"]) if "real" in batch else hr
+        scale = batch.get("scale")
+        samples = self._samples(len(lr))
         self._micro_batches = (self._micro_batches + 1) % self.accumulate
         update = self._micro_batches == 0
         phase = 0 if self.pretraining else 1
         rate = self.optimizers(use_pl_optimizer=False)[phase].param_groups[0]["lr"]  # type: ignore[index]
-        sr = self.train_forward(lr, scale=batch.get("scale"))
+        sr, given = self.train_forward(lr, scale=scale), self.given(lr, scale=scale)
         if self.pretraining:
-            self.pretrain_step(sr, hr, update=update)
+            self.pretrain_step(sr, hr, given=given, update=update)
         else:
+            # Before the generator's step, which counts.
+            due = self.penalty.due(self._phase_step)
             # One forward of the generator serves both, and neither sees the other's update: several micro-batches
             # then make the same step as one large batch.
-            self.generator_step(sr, hr, update=update)
-            self.discriminator_step(sr.detach(), real, update=update)
+            self.generator_step(sr, hr, real=real, given=given, update=update)
+            self.discriminator_step(sr.detach(), real, penalised=samples if due else None, update=update)
         if update:
             self.record_observed(rate=rate, step=self.step, weights=self._term_weights)
 
-    def pretrain_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
+    def pretrain_step(self, sr: Tensor, hr: Tensor, *, given: Given, update: bool) -> None:
         """Add the gradient of the first phase's loss to the generator; with `update`, step its optimiser."""
-        total, terms = self.pretrain_loss(sr, hr)
-        self._term_weights = self.pretrain_loss.weights
+        total, terms = self.pretrain_loss(sr, hr, step=self.step, given=given)
+        self._term_weights = self.pretrain_loss.weights_at(self.step)
         self.observe({**terms, "loss": total})
         self.manual_backward(total / self.accumulate)
         if update:
             self._step_generator(phase=0)
 
-    def generator_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
+    def generator_step(self, sr: Tensor, hr: Tensor, *, real: Tensor, given: Given, update: bool) -> None:
         """Add the gradient of content plus adversarial loss to the generator alone; with `update`, step it."""
-        total, terms = self.loss(sr, hr)
-        factor = self.adversarial_factor()
-        self._term_weights = {**self.loss.weights, "adversarial": self.adversarial_weight * factor}
-        if factor:
-            with frozen(self.discriminator):
-                term = self.adversarial.generator(self.discriminator(sr))
-            total = total + self._term_weights["adversarial"] * term
+        step = self._phase_step
+        total, terms = self.loss(sr, hr, step=step, given=given)
+        weight = self.adversarial_weight.at(step)
+        self._term_weights = {**self.loss.weights_at(step), "adversarial": weight}
+        if weight:
+            term = self._adversarial_term(sr, real)
+            total = total + weight * term
             self.observe({"adversarial": term})
         self.observe({**terms, "loss": total})
         self.manual_backward(total / self.accumulate)
         if update:
             self._step_generator(phase=1)
 
-    def discriminator_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
-        """Add the gradient of real against fake to the discriminator alone; with `update`, step it."""
+    def discriminator_step(self, sr: Tensor, hr: Tensor, *, penalised: list[int] | None, update: bool) -> None:
+        """Add the gradient of real against fake to the discriminator alone; with `update`, step it.
+
+        Args:
+            sr: generated images.
+            hr: real ones.
+            penalised: the samples' numbers, at steps with a penalty.
+            update: whether the optimiser steps.
+        """
         real, fake = self.discriminator(hr), self.discriminator(sr.detach())
         loss = self.adversarial.discriminator(real, fake)
         self.observe({"discriminator": loss, "real": real.mean(), "fake": fake.mean()})
+        if penalised is not None:
+            with settled(self.discriminator):
+                penalty = self.penalty(self.discriminator, hr, sr, samples=penalised)
+            self.observe({"penalty": penalty})
+            loss = loss + penalty
         self.manual_backward(loss / self.accumulate)
         if not update:
             return
@@ -153,12 +171,24 @@ class GANModule(SuperResolution):
         optimizer.zero_grad(set_to_none=True)
         schedulers[2].step()
 
-    def adversarial_factor(self) -> float:
-        """Return the share of the adversarial weight at the step being done."""
-        done = self.step - self.pretrain_steps - self.adversarial_start
-        if done < 0:
-            return 0.0
-        return min(1.0, (done + 1) / self.adversarial_ramp) if self.adversarial_ramp else 1.0
+    @property
+    def _phase_step(self) -> int:
+        """Steps of the adversarial phase done so far."""
+        return self.step - self.pretrain_steps
+
+    def _samples(self, size: int) -> list[int]:
+        """The numbers of this micro-batch's samples in the stream of training (see `data.patches`)."""
+        done = self.step * self.accumulate + self._micro_batches
+        first = (done * self.trainer.world_size + self.global_rank) * size
+        return list(range(first, first + size))
+
+    def _adversarial_term(self, sr: Tensor, real: Tensor) -> Tensor:
+        with frozen(self.discriminator):
+            judged = None
+            if self.adversarial.compares:
+                with torch.no_grad():
+                    judged = self.discriminator(real)
+            return self.adversarial.generator(self.discriminator(sr), judged)
 
     def configure_optimizers(self) -> Any:
         """Return three optimisers with their schedules: of the first phase, the generator, the discriminator."""
@@ -190,20 +220,36 @@ class GANModule(SuperResolution):
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Let gradients pass through a network without leaving any in it, nor new BN statistics.
-
-    Its batch norm keeps normalising by the batch, as in its own step, but the running averages stay.
-    """
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    """Let gradients pass through a network without leaving any in it, nor any other trace."""
     parameters = parameters_with_gradient(network)
     for parameter in parameters:
         parameter.requires_grad_(False)
-    for norm in norms:
-        norm.track_running_stats = False
     try:
-        yield
+        with settled(network):
+            yield
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+@contextmanager
+def settled(network: nn.Module) -> Iterator[None]:
+    """Keep what a network's forward would change of its state: running averages, and the vectors of spectral norms.
+
+    Its batch norm keeps normalising by the batch, as in its own step.
+    """
+    modules = list(network.modules())
+    norms = [module for module in modules if isinstance(module, _BatchNorm) and module.track_running_stats]
+    parametrizations = list(chain.from_iterable(each for each in modules if isinstance(each, ParametrizationList)))
+    training = [each.training for each in parametrizations]
+    for norm in norms:
+        norm.track_running_stats = False
+    for each in parametrizations:
+        each.training = False
+    try:
+        yield
+    finally:
         for norm in norms:
             norm.track_running_stats = True
+        for each, mode in zip(parametrizations, training, strict=True):
+            each.training = mode

@@ -16,7 +16,9 @@ class PixelModule(SuperResolution):
     def training_step(self, batch: Mapping[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of one micro-batch."""
         lr, hr = self.own_channels(batch["lr"]), self.own_channels(batch["hr"])
-        total, terms = self.loss(self.train_forward(lr, scale=batch.get("scale")), hr)
+        scale = batch.get("scale")
+        sr = self.train_forward(lr, scale=scale)
+        total, terms = self.loss(sr, hr, step=self.step, given=self.given(lr, scale=scale))
         self.observe({**terms, "loss": total})
         loss: Tensor = total
         return loss
@@ -25,7 +27,8 @@ class PixelModule(SuperResolution):
         """Record the step that comes next: its gradient is gathered, under fp16 unscaled, and not clipped yet."""
         step = self.step + 1
         self.observe_gradient(self.network, name="gradient_norm", step=step)
-        self.record_observed(rate=optimizer.param_groups[0]["lr"], step=step, weights=self.loss.weights)
+        weights = self.loss.weights_at(self.step)
+        self.record_observed(rate=optimizer.param_groups[0]["lr"], step=step, weights=weights)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule, stepped once an optimiser step."""

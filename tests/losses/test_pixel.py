@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sr_lightning.losses.pixel import CharbonnierLoss, L1Loss, MSELoss
+from sr_lightning.losses.pixel import CharbonnierLoss, HuberLoss, L1Loss, MSELoss
 
 SR = torch.tensor([[[[0.0, 0.5], [1.0, 0.25]]]])
 HR = torch.tensor([[[[0.0, 0.25], [0.5, 0.25]]]])
@@ -15,6 +15,8 @@ HR = torch.tensor([[[[0.0, 0.25], [0.5, 0.25]]]])
         # sqrt(d^2 + 0.01) of d = 0, 0.25, 0.5, 0.
         (CharbonnierLoss(eps=0.1), (0.1 + 0.2692582 + 0.5099020 + 0.1) / 4, 0.1),
         (CharbonnierLoss(), 0.1880002, 1e-3),
+        # 0.25^2 / 2 below delta, 0.3 * (0.5 - 0.15) beyond.
+        (HuberLoss(delta=0.3), (0.03125 + 0.105) / 4, 0.0),
     ],
 )
 def test_by_hand(loss, expected, floor):
@@ -22,7 +24,7 @@ def test_by_hand(loss, expected, floor):
     assert loss(HR, HR).item() == pytest.approx(floor, abs=1e-8)
 
 
-@pytest.mark.parametrize("loss", [L1Loss(), MSELoss(), CharbonnierLoss()])
+@pytest.mark.parametrize("loss", [L1Loss(), MSELoss(), CharbonnierLoss(), HuberLoss()])
 def test_float32_scalar_and_finite_gradient_even_at_equality(loss):
     sr = torch.rand(2, 3, 4, 4, requires_grad=True)
 
@@ -40,3 +42,8 @@ def test_float32_scalar_and_finite_gradient_even_at_equality(loss):
 def test_charbonnier_refuses_no_tip():
     with pytest.raises(ValueError, match=r"eps > 0 .* got 0"):
         CharbonnierLoss(eps=0)
+
+
+def test_huber_refuses_no_width():
+    with pytest.raises(ValueError, match=r"delta > 0, got -1"):
+        HuberLoss(delta=-1)

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_lightning.losses.adversarial import AdversarialLoss
+from sr_lightning.losses.penalty import DiscriminatorPenalty
 from sr_lightning.losses.pixel import L1Loss, MSELoss
+from sr_lightning.losses.ramp import RampedWeight
 from sr_lightning.losses.weighted_sum import WeightedSum
 from sr_lightning.metrics.protocol import get_protocol
 from sr_lightning.modules.gan import GANModule
@@ -117,9 +119,8 @@ def gan() -> Callable[..., Any]:
             "pretrain_lr": 1e-2,
             "pretrain_schedule": Constant(unit="steps", epoch_steps=1000, warmup=0),
             "adversarial": AdversarialLoss(kind="vanilla"),
-            "adversarial_weight": 0.1,
-            "adversarial_start": 0,
-            "adversarial_ramp": 0,
+            "adversarial_weight": RampedWeight(0.1),
+            "penalty": DiscriminatorPenalty(),
         }
         own |= {name: changes.pop(name) for name in list(changes) if name in own}
         return kind(settings=settings(norm=norm, **changes), **own)

@@ -6,8 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from sr_lightning.losses.adversarial import AdversarialLoss
-from sr_lightning.modules.gan import GANModule, frozen
+from sr_lightning.losses.penalty import DiscriminatorPenalty
+from sr_lightning.losses.pixel import L1Loss
+from sr_lightning.losses.ramp import RampedWeight
+from sr_lightning.losses.weighted_sum import WeightedSum
+from sr_lightning.modules.gan import GANModule, frozen, settled
 from sr_lightning.modules.schedules import MultiStep
+from sr_lightning.networks.unet_discriminator import UNetDiscriminator
 
 
 def state_of(network: nn.Module) -> dict[str, Tensor]:
@@ -36,16 +41,16 @@ class Watched(GANModule):
         super().__init__(**arguments)
         self.notes: list[dict[str, Any]] = []
 
-    def generator_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
-        self._watch("generator", super().generator_step, sr, hr, update=update)
+    def generator_step(self, sr: Tensor, hr: Tensor, **others: Any) -> None:
+        self._watch("generator", super().generator_step, sr, hr, **others)
 
-    def discriminator_step(self, sr: Tensor, hr: Tensor, *, update: bool) -> None:
-        self._watch("discriminator", super().discriminator_step, sr, hr, update=update)
+    def discriminator_step(self, sr: Tensor, hr: Tensor, **others: Any) -> None:
+        self._watch("discriminator", super().discriminator_step, sr, hr, **others)
 
-    def _watch(self, name: str, step: Any, *images: Tensor, update: bool) -> None:
+    def _watch(self, name: str, step: Any, *images: Tensor, update: bool, **others: Any) -> None:
         networks = {"network": self.network, "discriminator": self.discriminator}
         before = {key: (state_of(network), gradients(network)) for key, network in networks.items()}
-        step(*images, update=update)
+        step(*images, update=update, **others)
         self.notes.append(
             {"step": name, "update": update}
             | {key: changed(before[key][0], network) for key, network in networks.items()}
@@ -66,6 +71,37 @@ def test_each_step_changes_only_its_own_network(gan: Callable[..., Any], fit: An
         assert second["network"] == set()
         assert second["network gradients kept"]
         assert second["discriminator"] == set(module.discriminator.state_dict())
+
+
+@pytest.mark.parametrize("penalty", ["none", "r1"])
+def test_spectral_norms_change_in_the_discriminators_own_step_alone(
+    gan: Callable[..., Any], fit: Any, batches: Any, penalty: str
+) -> None:
+    module = gan(
+        kind=Watched, discriminator=UNetDiscriminator(width=2), penalty=DiscriminatorPenalty(kind=penalty),
+        adversarial=AdversarialLoss(kind="relativistic_average"),
+    )  # fmt: skip
+    vectors = {name for name, _ in module.discriminator.named_buffers()}
+    assert len(vectors) == 16
+    fit(module, batches(2))
+    for generator, discriminator in (module.notes[:2], module.notes[2:]):
+        assert generator["discriminator"] == set()
+        assert generator["discriminator gradients kept"]
+        # Those of the smallest weights may have converged.
+        assert len(vectors & discriminator["discriminator"]) > 8
+
+
+def test_settled_gives_the_same_output_again_and_again() -> None:
+    torch.manual_seed(0)
+    judge, images = UNetDiscriminator(width=2).train(), torch.rand(1, 3, 16, 16)
+    with settled(judge):
+        first = judge(images)
+        assert torch.equal(first, judge(images))
+    before = state_of(judge)
+    judge(images)
+    moved = changed(before, judge)
+    assert moved
+    assert moved <= {name for name, _ in judge.named_buffers()}
 
 
 def test_between_micro_batches_weights_stay_and_gradients_gather(
@@ -124,7 +160,7 @@ def test_the_adversarial_term_changes_the_generators_gradient(
         return optimizer
 
     (batch,) = batches(1)
-    module = gan(optimizer=noting, adversarial_weight=weight)
+    module = gan(optimizer=noting, adversarial_weight=RampedWeight(weight))
     content = gan()
     fit(module, [batch])
     torch.nn.functional.l1_loss(content.network(batch["lr"]), batch["hr"]).backward()
@@ -133,10 +169,12 @@ def test_the_adversarial_term_changes_the_generators_gradient(
     assert (distance > 1e-4) == differs
 
 
-def test_two_micro_batches_equal_one_batch(gan: Callable[..., Any], fit: Any, batches: Any) -> None:
+@pytest.mark.parametrize("penalty", ["none", "r1", "gradient"])
+def test_two_micro_batches_equal_one_batch(gan: Callable[..., Any], fit: Any, batches: Any, penalty: str) -> None:
     data = batches(4)
     halves = [{k: v[part] for k, v in batch.items()} for batch in data for part in (slice(0, 2), slice(2, 4))]
-    whole, parts = gan(pretrain_steps=2), gan(pretrain_steps=2, accumulate=2)
+    settings = {"pretrain_steps": 2, "penalty": DiscriminatorPenalty(kind=penalty)}
+    whole, parts = gan(**settings), gan(**settings, accumulate=2)
     rows, rows_of_parts = fit(whole, data).rows, fit(parts, halves).rows
     assert parts.step == whole.step == 4
     for network in ("network", "discriminator"):
@@ -233,17 +271,13 @@ def test_each_phase_has_its_own_schedule(gan: Callable[..., Any], fit: Any, batc
 
 
 def test_start_and_ramp_of_the_adversarial_weight(gan: Callable[..., Any], fit: Any, batches: Any) -> None:
-    module = gan(kind=Watched, pretrain_steps=1, adversarial_start=2, adversarial_ramp=4)
-    factors: list[float] = []
-    factor = module.adversarial_factor
-    module.adversarial_factor = lambda: factors.append(factor()) or factors[-1]
+    module = gan(pretrain_steps=1, adversarial_weight=RampedWeight(0.1, start=2, ramp=4))
     records = fit(module, batches(8))
     # Step 1 is the first phase's; then two without, four on the ramp, and the whole.
-    assert factors == [0.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
-    assert "train/adversarial" not in records.rows[3]
-    assert records.rows[4]["train/loss"] == pytest.approx(
-        records.rows[4]["train/l1"] + 0.1 * 0.25 * records.rows[4]["train/adversarial"], rel=1e-6
-    )
+    assert [step for step, row in records.rows.items() if "train/adversarial" in row] == [4, 5, 6, 7, 8]
+    for step, factor in {4: 0.25, 5: 0.5, 6: 0.75, 7: 1.0, 8: 1.0}.items():
+        row = records.rows[step]
+        assert row["train/loss"] == pytest.approx(row["train/l1"] + 0.1 * factor * row["train/adversarial"], rel=1e-6)
     # The discriminator learns from the first step of the second phase on.
     assert "train/discriminator" not in records.rows[1]
     assert "train/discriminator" in records.rows[2]
@@ -285,11 +319,11 @@ def test_best_is_the_last_without_lpips(gan: Callable[..., Any]) -> None:
     assert gan(lpips=lambda sr, hr: 0.0).monitor == ("val/lpips", False)
 
 
-@pytest.mark.parametrize("kind", ["vanilla", "least_squares"])
+@pytest.mark.parametrize("kind", ["vanilla", "least_squares", "hinge", "relativistic_average"])
 def test_the_discriminator_learns_to_tell(gan: Callable[..., Any], fit: Any, batches: Any, kind: str) -> None:
     module = gan(
         adversarial=AdversarialLoss(kind=kind),
-        adversarial_weight=0.0,
+        adversarial_weight=RampedWeight(0.0),
         discriminator_optimizer=lambda parameters: torch.optim.Adam(parameters, lr=3e-2),
     )
     records = fit(module, batches(1) * 100)
@@ -309,3 +343,65 @@ def test_the_discriminator_sees_real_images_where_the_loss_sees_sharpened_ones(
     assert not any(torch.equal(image, batch["hr"]) for image in seen)
     plain = fit(gan(), [batch])
     assert records.rows[1]["train/l1"] == plain.rows[1]["train/l1"]
+
+
+@pytest.mark.parametrize("kind", ["hinge", "relativistic_average"])
+def test_the_generators_term_is_the_formula(gan: Callable[..., Any], fit: Any, batches: Any, kind: str) -> None:
+    reference, (batch,) = gan(norm=True), batches(1)
+    judge = reference.discriminator.train()
+    sr = reference.network.train()(batch["lr"])
+    fake, real = judge(sr), judge(batch["hr"]).detach()
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    if kind == "hinge":
+        term = -fake.mean()
+    else:
+        above, below = fake - real.mean(), real - fake.mean()
+        term = (entropy(below, torch.zeros_like(below)) + entropy(above, torch.ones_like(above))) / 2
+    (torch.nn.functional.l1_loss(sr, batch["hr"]) + 0.1 * term).backward()
+    row = fit(gan(norm=True, adversarial=AdversarialLoss(kind=kind)), [batch]).rows[1]
+    assert row["train/adversarial"] == pytest.approx(term.item(), rel=1e-5)
+    assert row["train/gradient_norm"] == pytest.approx(norm(reference.network), rel=1e-4)
+
+
+def test_the_penalty_is_the_discriminators_and_lazy(gan: Callable[..., Any], fit: Any, batches: Any) -> None:
+    data = batches(5)
+    settings = {
+        "norm": True,
+        "pretrain_steps": 1,
+        "optimizer": lambda parameters, lr=0.0: torch.optim.SGD(parameters, lr=0.0),
+    }
+    still = {"discriminator_optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.0)}
+    plain = fit(gan(**settings, **still), data).rows
+    module = gan(**settings, **still, penalty=DiscriminatorPenalty(kind="r1", weight=3.0, every=2))
+    rows = fit(module, data).rows
+    # Steps 2 to 5 are the second phase's.
+    assert [step for step in rows if "train/penalty" in rows[step]] == [2, 4]
+    for step, row in rows.items():
+        for name in ("discriminator", "adversarial", "gradient_norm"):
+            assert row.get(f"train/{name}") == plain[step].get(f"train/{name}")
+        if step > 1:
+            same = row["train/discriminator_gradient_norm"] == plain[step]["train/discriminator_gradient_norm"]
+            assert same == ("train/penalty" not in row)
+    # By hand, of the third batch: the fourth step.
+    judge, real = gan(norm=True).discriminator.train(), data[3]["hr"].clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(judge(real).mean(dim=(1, 2, 3)).sum(), real)
+    expected = 2 * 3.0 / 2 * gradient.square().sum(dim=(1, 2, 3)).mean()
+    assert rows[4]["train/penalty"] == pytest.approx(expected.item(), rel=1e-4)
+    # Its forward leaves no trace in the running averages.
+    assert int(module.discriminator.norm.num_batches_tracked) == 2 * 4
+
+
+def test_terms_of_the_content_loss_start_in_the_phase_they_belong_to(
+    gan: Callable[..., Any], fit: Any, batches: Any
+) -> None:
+    loss = WeightedSum(
+        terms={"l1": L1Loss(), "late": L1Loss()}, weights={"l1": 1.0, "late": RampedWeight(2.0, start=1, ramp=2)}
+    )
+    rows = fit(gan(pretrain_steps=2, loss=loss), batches(5)).rows
+    assert [step for step, row in rows.items() if "train/late" in row] == [4, 5]
+    assert "train/l1" not in rows[2]
+    for step, weight in {4: 1.0, 5: 2.0}.items():
+        row = rows[step]
+        total = (1 + weight) * row["train/l1"] + 0.1 * row["train/adversarial"]
+        assert row["train/loss"] == pytest.approx(total, rel=1e-5)
+        assert row["train/share/late"] == pytest.approx(weight * row["train/late"] / total, rel=1e-5)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sr_lightning.losses.pixel import L1Loss, MSELoss
+from sr_lightning.losses.ramp import RampedWeight
 from sr_lightning.losses.weighted_sum import WeightedSum
 
 
@@ -148,3 +149,51 @@ def test_a_network_for_several_scales_is_told_the_batchs(
     first, second = batches(2)
     fit(pixel(network=Several()), [{**first, "scale": 2}, {**second, "scale": 4}, batches(1)[0]])
     assert told == [2, 4, 0]
+
+
+class Asking(torch.nn.Module):
+    """Keeps what it is handed."""
+
+    needs = ("lr", "averaged_sr")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[torch.Tensor, torch.Tensor, bool]] = []
+
+    def forward(
+        self, sr: torch.Tensor, hr: torch.Tensor, *, lr: torch.Tensor, averaged_sr: torch.Tensor
+    ) -> torch.Tensor:
+        self.seen.append((lr, averaged_sr, sr.requires_grad))
+        return (sr - averaged_sr).abs().mean()
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_term_gets_lr_and_what_the_average_makes_of_it(
+    pixel: Callable[..., Any], fit: Any, batches: Any, norm: bool
+) -> None:
+    term = Asking()
+    loss = WeightedSum(
+        terms={"l1": L1Loss(), "asking": term}, weights={"l1": 1.0, "asking": RampedWeight(1.0, start=1)}
+    )
+    module = pixel(loss=loss, norm=norm)
+    averaged = {name: value.clone() for name, value in pixel(norm=norm).network.state_dict().items()}
+    for value in averaged.values():
+        if value.is_floating_point():
+            value.mul_(0.5)
+    kept = {name: value.clone() for name, value in averaged.items()}
+    module.averaged = averaged
+    data = batches(3)
+    fit(module, data)
+    reference = pixel(norm=norm).network
+    reference.load_state_dict(averaged)
+    # Not computed in the first step; in evaluation mode, without gradient and without a trace.
+    assert len(term.seen) == 2
+    for batch, (lr, found, with_gradient) in zip(data[1:], term.seen, strict=True):
+        assert torch.equal(lr, batch["lr"])
+        torch.testing.assert_close(found, reference.eval()(lr))
+        assert not found.requires_grad
+        assert with_gradient
+    assert module.network.training
+    assert all(torch.equal(averaged[name], value) for name, value in kept.items())
+    if norm:
+        assert int(module.network.norm.num_batches_tracked) == 3
