@@ -4,23 +4,21 @@ import torch
 from torch import Tensor
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-# The file that torchvision's alexnet(weights="DEFAULT") looks for; torchmetrics carries the small heads
-# itself.
-_BACKBONE = "alexnet-owt-7be5be79.pth"
+from sr_lightning.metrics.backbone import HubFile, check_pictures
+
+# The file that torchvision's alexnet(weights="DEFAULT") looks for; torchmetrics carries the small heads itself.
+BACKBONE = HubFile("LPIPS", "AlexNet's weights", "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth")
 # Below, AlexNet's second pooling has nothing left to pool.
 SMALLEST_SIDE = 31
 
 
 def lpips_backbone_path() -> Path | None:
     """Where AlexNet's weights lie in torch hub's cache; None where they were never put there."""
-    path = _expected_path()
-    return path if path.is_file() else None
+    return BACKBONE.path
 
 
 class Lpips:
     """LPIPS v0.1 with AlexNet (Zhang et al., 2018), the variant meant for evaluation: lower is better.
-
-    It never downloads: a validation step is no moment to wait for a network.
 
     Args:
         device: Where it is computed; None for where the images are.
@@ -30,12 +28,7 @@ class Lpips:
     """
 
     def __init__(self, *, device: torch.device | None = None) -> None:
-        if lpips_backbone_path() is None:
-            path = _expected_path()
-            raise FileNotFoundError(
-                f"LPIPS needs AlexNet's weights: put {path.name} into {path.parent}"
-                f" (https://download.pytorch.org/models/{path.name})."
-            )
+        BACKBONE.require()
         self._device = device
         self._metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
 
@@ -45,11 +38,7 @@ class Lpips:
         Raises:
             ValueError: The shapes differ or are not RGB, or a side is shorter than 31 pixels.
         """
-        if sr.shape != hr.shape or sr.ndim != 4 or sr.shape[1] != 3 or min(sr.shape[-2:]) < SMALLEST_SIDE:
-            raise ValueError(
-                f"LPIPS compares RGB images of one shape with sides of at least {SMALLEST_SIDE} pixels,"
-                f" got sr {tuple(sr.shape)} and hr {tuple(hr.shape)}."
-            )
+        check_pictures("LPIPS", sr, hr, smallest=SMALLEST_SIDE)
         device = self._device or sr.device
         metric = self._metric.to(device)
         # PyTorch's default for convolutions on a GPU, TF32, has the ten bits of float16.
@@ -62,7 +51,3 @@ class Lpips:
 def available_lpips(*, device: torch.device | None = None) -> Lpips | None:
     """LPIPS where its backbone is on this machine, else None."""
     return None if lpips_backbone_path() is None else Lpips(device=device)
-
-
-def _expected_path() -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints" / _BACKBONE

@@ -2,17 +2,17 @@
 
 from wandb_workspaces.reports.v2 import interface as wr
 
+from sr_lightning.metric_names import METRICS
 from sr_lightning.tracking import wandb_names as names
 from sr_lightning.tracking.dashboard_boards import Board
 
 # W&B draws ten runs of a hundred where it is not told otherwise.
 MAX_RUNS = 200
-# The log-spectral distance counts detail of any kind.
-CAUTIONS = {"lsd": " (no perceptual metric: noise lowers it too)"}
+# What a metric must not be taken for, behind its name.
+CAUTIONS = {name: f" ({metric.caution})" for name, metric in METRICS.items() if metric.caution}
 # Of the 24 columns that W&B lays a report out in.
 WIDE = 24
-LABELS = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS", "lsd": "LSD"}
-AXES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "lpips": "LPIPS (lower is better)", "lsd": "LSD (dB; noise lowers it too)"}
+LABELS = {name: metric.heading for name, metric in METRICS.items()}
 
 Panels = list[wr.PanelTypes]
 
@@ -39,9 +39,16 @@ def _curve(title: str, x: str, board: Board, score: str) -> wr.LinePlot:
         x=x,
         y=[board.key(names.VALIDATING, score)],
         title_x="HR pixels seen" if x == names.HR_PIXELS else "steps",
-        title_y=AXES[score],
+        title_y=_axis(score),
         max_runs_to_show=MAX_RUNS,
     )
+
+
+def _axis(score: str) -> str:
+    """Return what is written at an axis: `LSD (dB, lower is better)`."""
+    metric = METRICS[score]
+    remarks = [metric.unit] * bool(metric.unit) + ["lower is better"] * metric.lower_is_better
+    return metric.heading + (f" ({', '.join(remarks)})" if remarks else "")
 
 
 def costs(board: Board) -> Panels:
@@ -70,7 +77,7 @@ def scores(board: Board) -> Panels:
         wr.BarPlot(
             title=f"{section}: PSNR, mean and standard deviation of each group",
             metrics=[board.key(section, "psnr")],
-            title_x=AXES["psnr"],
+            title_x=_axis("psnr"),
             groupby_aggfunc="mean",
             groupby_rangefunc="stddev",
             max_runs_to_show=MAX_RUNS,

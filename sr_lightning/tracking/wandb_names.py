@@ -8,7 +8,7 @@ W&B's panels, filters and expressions take. W&B makes a section of a workspace o
 
 History, of which each row has the two axes `step` and `hr_pixels`:
 
-- `val/psnr_<protocol>`, and so for ssim, lpips, lsd: each validation; `val/panel`: its picture
+- `val/psnr_<protocol>`, and so for ssim and lpips: each validation; `val/panel`: its picture
 - `train/loss`, `train/<term>`, `train/share/<term>`, `train/gradient_norm`, `train/learning_rate`: each logged step
 
 Summary, at the end of a run:
@@ -26,6 +26,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sr_lightning.metric_names import METRICS
+
 # Axes: both stand in every row of the history, since W&B draws a curve only over what its rows hold. The first is
 # the default one.
 STEP = "step"
@@ -36,8 +38,8 @@ VALIDATING = "val"
 VALIDATION = "validation"
 TRAINING = "train"
 
-# Scores that have a protocol. PSNR and SSIM are better the larger, LPIPS and LSD the smaller.
-SCORES = ("psnr", "ssim", "lpips", "lsd")
+# Scores that have a protocol.
+SCORES = tuple(METRICS)
 
 LOSS = "train/loss"
 LEARNING_RATE = "train/learning_rate"

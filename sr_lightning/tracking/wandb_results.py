@@ -89,7 +89,7 @@ def _validation(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _means(scores: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in scores.items() if key != "per_image"}
+    return {key: value for key, value in scores.items() if key not in ("per_image", "regions")}
 
 
 def _plain(name: str) -> str:

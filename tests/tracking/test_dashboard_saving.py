@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import wandb
 
+from sr_lightning.metric_names import METRICS
 from sr_lightning.refusal import Refusal
 from sr_lightning.tracking.dashboard import Comparison, report, specification, workspaces
 from sr_lightning.tracking.dashboard_boards import Wanted
@@ -42,7 +43,8 @@ def test_workspaces_and_report_are_made_of_what_the_runs_hold(server, project):
 
 
 def test_what_is_sent_is_what_a_dry_run_writes(server, project, tmp_path):
-    project.add_run(*SCORES, "val/ssim_rgb_to_y", "Set5/ssim_rgb_to_y", "Set5/lpips_rgb_to_y")
+    further = [f"Set5/{name}_rgb_to_y" for name in METRICS]
+    project.add_run(*SCORES, "val/ssim_rgb_to_y", *further)
     publish(COMPARISON, WANTED, "both")
     dry = replace(COMPARISON, entity=ENTITY, boards=WANTED.boards())
     write_specifications(dry, "both", tmp_path / "dry.json")
