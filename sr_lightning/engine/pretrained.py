@@ -1,0 +1,228 @@
+"""`model.pretrained=PATH`: a network that begins with the weights of a file, whoever wrote it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from torch import nn
+
+from sr_lightning.engine.build import PRETRAINED_KEYS, Node, build_network, expand
+from sr_lightning.refusal import Refusal
+from sr_lightning.weights.load import facts, listed, load, random_told, summary
+from sr_lightning.weights.match import Match, match
+from sr_lightning.weights.read import WeightsFile, read_weights
+from sr_lightning.yamls import conf_dir
+
+KEY = "model.pretrained"
+# Of a network's yaml, what is no argument of its constructor, or is said otherwise.
+_NO_SETTINGS = ("_target_", "spec", "scale", *PRETRAINED_KEYS)
+# Other networks share a name or two (conv_first.weight); the same network of another size shares most of the smaller's.
+_LIKE_ENOUGH = 0.5
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A network with the weights of a file.
+
+    Attributes:
+        network: On the CPU, in the types that it was built with.
+        found: What of the file went where.
+        settings: Constructor arguments taken from the file, which the configuration had otherwise.
+        model: The configuration that the network was built from.
+    """
+
+    network: nn.Module = field(repr=False)
+    found: Match
+    settings: Mapping[str, Any]
+    model: Mapping[str, Any]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `results.json` tells as `warm_start`."""
+        return facts(self.found)
+
+    def lines(self) -> list[str]:
+        """What a person is told: what was loaded, by which arguments, what was left aside, what stays random."""
+        told = [f"weights  {summary(self.found)}"]
+        if self.settings:
+            told.append(f"the file has {arguments(self.settings)}, which is taken")
+        if self.found.unexpected:
+            told.append(f"not used: {listed(self.found.unexpected)}")
+        if self.found.random:
+            told.append(f"random:  {listed(random_told(self.found), most=12)}")
+        return told
+
+
+def start_from(network: nn.Module, model: Node, *, name: str) -> Pretrained:
+    """Put the weights that `model.pretrained` names into a network that is about to be trained.
+
+    Args:
+        network: as `model` describes it.
+        model: the content of its yaml, with `pretrained` and `pretrained_strict`.
+        name: the model's name.
+
+    Raises:
+        Refusal: the file cannot be read or, with `pretrained_strict`, is not exactly of this network.
+    """
+    file = read_weights(expand(model["pretrained"]), key=KEY)
+    found = _match(network, file)
+    settings = differing(found, model)
+    if model["pretrained_strict"] and not (found.complete and not settings):
+        raise Refusal(f"{KEY}: {_reason(found, model, name=name, settings=settings, train=True)}")
+    _load_something(network, found)
+    return Pretrained(network=network, found=found, settings={}, model=model)
+
+
+def pretrained_network(model: Node, *, name: str) -> Pretrained:
+    """Build the network whose weights `model.pretrained` names; where the file shows other arguments, with those.
+
+    Args:
+        model: the content of its yaml, with `pretrained` and `pretrained_strict`; where the latter is false, the
+            configured arguments stand, and what does not fit stays random.
+        name: the model's name.
+
+    Raises:
+        Refusal: the file cannot be read, is of another network, or does not fit.
+    """
+    file = read_weights(expand(model["pretrained"]), key=KEY)
+    strict = model["pretrained_strict"]
+    settings = differing(_match(_on_meta(model), file), model) if strict else {}
+    model = {**model, **settings}
+    network = build_network(model)
+    found = _match(network, file)
+    if strict and not found.complete:
+        raise Refusal(f"{KEY}: {_reason(found, model, name=name, settings={}, train=False)}")
+    _load_something(network, found)
+    return Pretrained(network=network, found=found, settings=settings, model=model)
+
+
+def differing(found: Match, model: Node) -> dict[str, Any]:
+    """Return the constructor arguments that a file shows and a configuration has otherwise.
+
+    A file of this project says what its network was built with; of others, names and shapes tell.
+    """
+    described = (found.file.description or {}).get("model") or {}
+    told = described if described.get("_target_") == model["_target_"] else found.settings
+    return {
+        key: value for key, value in told.items() if key in model and key not in _NO_SETTINGS and model[key] != value
+    }
+
+
+def arguments(settings: Mapping[str, Any]) -> str:
+    """Return settings as they are typed: `model.depth=32 'model.heads=[6,6]'`."""
+    return " ".join(_argument(key, value) for key, value in settings.items())
+
+
+def _argument(key: str, value: Any) -> str:
+    if isinstance(value, bool | None):
+        return f"model.{key}={'null' if value is None else str(value).lower()}"
+    if isinstance(value, list | tuple):
+        return f"'model.{key}=[{','.join(map(str, value))}]'"
+    return f"model.{key}={value}"
+
+
+def _match(network: nn.Module, file: WeightsFile) -> Match:
+    found = match(network, file)
+    if found is None:
+        held = listed([str(key) for key in file.content]) or "nothing"
+        raise Refusal(f"{KEY}: expected tensors by their names in {file.path}, got {held}.")
+    return found
+
+
+def _load_something(network: nn.Module, found: Match) -> None:
+    if not found.fitting:
+        raise Refusal(f"{KEY}: none of the tensors in {found.file.path} fits the network; it would be all random.")
+    load(network, found, key=KEY)
+
+
+def _on_meta(model: Node) -> nn.Module:
+    """Build a network without its numbers: only names and shapes are asked."""
+    with torch.device("meta"):
+        return build_network(model)
+
+
+def _reason(found: Match, model: Node, *, name: str, settings: Mapping[str, Any], train: bool) -> str:
+    """Return why a load is refused, and what to type."""
+    path, scale = found.file.path.name, model["scale"]
+    add = f"add {arguments(settings)}" if settings else ""
+    other = None if found.complete else _scale_of(found.file, {**model, **settings})
+    if other == scale:
+        return f"{path} is of this network with other arguments: {add}."
+    if other is not None:
+        loose = "model.pretrained_strict=false starts from what fits"
+        if not train:
+            return f"{path} holds weights for x{other}, got scale={scale}; say scale={other}."
+        hint = f"{add} model.pretrained_strict=false to start from what fits" if add else loose
+        return f"{path} holds weights for x{other}: at scale={scale}, {_left(found)} {hint}."
+    if settings and found.complete:
+        return f"{path} was trained with other arguments: {add}."
+    described = found.file.description
+    if described and described["model"].get("_target_") != model["_target_"]:
+        return f"{path} is of model={described['name']}, not of model={name}."
+    near = _nearest(found, model, name=name)
+    if near:
+        return f"{path} does not fit model={name}; it fits {near}."
+    if not found.fitting:
+        return f"{path} has nothing of model={name}; it holds {listed(list(found.view.tensors))}."
+    return (
+        f"{path} does not fit model={name}: {_left(found)} model.pretrained_strict=false takes what fits all the same."
+    )
+
+
+def _left(found: Match) -> str:
+    """Return what a load would leave random or aside."""
+    parts = []
+    if found.random:
+        parts.append(f"{len(found.random)} of {found.total} tensors would stay random ({listed(random_told(found))})")
+    if found.unexpected:
+        parts.append(f"{len(found.unexpected)} in the file have no place ({listed(found.unexpected)})")
+    return f"{', '.join(parts)};"
+
+
+def _scale_of(file: WeightsFile, model: Node) -> int | None:
+    """Return the scale at which a file is exactly of a network: the configured one, or another that it has."""
+    scales = (model.get("spec") or {}).get("scales") or ()
+    for scale in dict.fromkeys((model["scale"], *scales)):
+        try:
+            found = match(_on_meta({**model, "scale": scale}), file)
+        except Refusal:
+            continue
+        if found is not None and found.complete:
+            return int(scale)
+    return None
+
+
+def _nearest(found: Match, model: Node, *, name: str) -> str:
+    """Return `model=NAME` with its arguments for the network of another yaml whose file it is, or nothing."""
+    for other, node in _other_models(model["scale"], besides=name):
+        try:
+            candidate = match(_on_meta(node), found.file)
+            if candidate is None or candidate.likeness < _LIKE_ENOUGH:
+                continue
+            settings = differing(candidate, node)
+            scale = _scale_of(found.file, {**node, **settings})
+        except Refusal:
+            continue
+        if scale is not None:
+            at = "" if scale == model["scale"] else f" scale={scale}"
+            return " ".join(part for part in (f"model={other}", arguments(settings)) if part) + at
+    return ""
+
+
+def _other_models(scale: int, *, besides: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the content of each of the project's model yamls, at a scale."""
+    for path in sorted((conf_dir() / "model").glob("*.yaml")):
+        if path.stem == besides:
+            continue
+        own = OmegaConf.to_container(OmegaConf.load(path))
+        assert isinstance(own, dict)
+        own.pop("defaults", None)
+        try:
+            tree = OmegaConf.to_container(OmegaConf.create({"scale": scale, "model": own}), resolve=True)
+        except OmegaConfBaseException:
+            continue
+        assert isinstance(tree, dict)
+        yield path.stem, tree["model"]

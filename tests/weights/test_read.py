@@ -1,0 +1,99 @@
+"""Reading files: every kind of them, nothing unpickled, what is wrong said in a line."""
+
+import hashlib
+import zipfile
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from sr_lightning.refusal import Refusal
+from sr_lightning.weights.read import read_weights
+
+
+class TheirNetwork(nn.Conv2d):
+    """As a program pickles its whole network."""
+
+
+STATE = {"weight": torch.arange(4.0).view(1, 1, 2, 2), "bias": torch.ones(1)}
+
+
+def reason(path):
+    with pytest.raises(Refusal) as refusal:
+        read_weights(path, key="model.pretrained")
+    assert "\n" not in str(refusal.value)
+    assert str(refusal.value).startswith(f"model.pretrained: {path} ")
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", ["new", "old", "safetensors"])
+def test_tensors_come_as_they_were_saved(tmp_path, kind):
+    path = tmp_path / ("weights.safetensors" if kind == "safetensors" else "weights.pth")
+    if kind == "safetensors":
+        save_file(STATE, path)
+    else:
+        torch.save(STATE, path, _use_new_zipfile_serialization=kind == "new")
+    file = read_weights(path, key="model.pretrained")
+    assert {name: tensor.tolist() for name, tensor in file.content.items()} == {
+        name: tensor.tolist() for name, tensor in STATE.items()
+    }
+    assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    assert file.description is None
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_pickled_network_is_refused_with_what_to_do(saved, tmp_path, new):
+    network = TheirNetwork(1, 1, 2)
+    path = tmp_path / "model_epoch_50.pth"
+    torch.save({"epoch": 50, "model": network}, path, _use_new_zipfile_serialization=new)
+    found = reason(path)
+    assert "holds an object (" in found
+    assert "TheirNetwork) besides tensors" in found
+    assert "torch.save(network.state_dict(), 'weights.pth')" in found
+
+
+def test_an_object_beside_the_tensors_is_not_called(tmp_path):
+    marker = tmp_path / "called"
+
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(marker), "w"))
+
+    torch.save({"state_dict": STATE, "note": Trap()}, tmp_path / "trap.pth")
+    assert "open) besides tensors" in reason(tmp_path / "trap.pth")
+    assert not marker.exists()
+
+
+def test_damaged_files_are_refused(tmp_path):
+    torch.save(STATE, tmp_path / "whole.pth")
+    torch.save(STATE, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    save_file(STATE, tmp_path / "whole.safetensors")
+    for name in ("whole.pth", "old.pth", "whole.safetensors"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+        assert "is damaged" in reason(tmp_path / name)
+
+
+def test_an_archive_of_something_else_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "images.pth", "w") as archive:
+        archive.writestr("images/a.txt", "a")
+    assert "no file that torch.save wrote" in reason(tmp_path / "images.pth")
+
+
+@pytest.mark.filterwarnings(
+    "ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning", "error:.*archive"
+)
+def test_a_compiled_program_is_refused(tmp_path):
+    torch.jit.script(nn.Conv2d(1, 1, 2)).save(tmp_path / "program.pt")
+    assert "is a compiled program (TorchScript)" in reason(tmp_path / "program.pt")
+
+
+def test_what_has_no_names_is_refused(saved):
+    with pytest.raises(Refusal, match=r"expected tensors by their names in .*, got list"):
+        read_weights(saved([torch.ones(1)]), key="model.pretrained")
+
+
+def test_a_checkpoint_of_this_project_describes_its_network(saved):
+    content = {"state_dict": {}, "sr_lightning": {"name": "edsr", "model": {"width": 4}}}
+    assert read_weights(saved(content), key="checkpoint").description == {"name": "edsr", "model": {"width": 4}}
