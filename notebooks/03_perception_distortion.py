@@ -162,7 +162,7 @@ for name, image in {"SRResNet": plain, "SRResNet and noise": noisy, "SRGAN": ima
 #
 # - It shows the trade. The same network, trained to look real, loses PSNR and wins on the spectrum.
 # - It does not show what SRGAN can do. Some hundred steps on eleven photographs, without VGG, make texture, not fur.
-#   The paper's training is `sr-lightning train experiment=srgan_paper`.
+#   The paper's training is `sr-lightning train experiment=srgan`.
 # - Two test pictures measure nothing finely.
 # - LSD is no eye, as the noise shows. Whether a picture looks better, people must say:
 #   `sr-lightning compare 'ab=[runs/pair/srresnet,runs/pair/srgan]'` asks them in the browser, without telling which is
