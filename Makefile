@@ -5,12 +5,14 @@ BIN := $(VENV)/bin
 # What `make train` passes on: make train ARGS="model=srgan scale=4"
 ARGS ?= experiment=quickstart
 TEST_ARGS ?=
+# What `make models` passes on: make models MODELS="'models=[imdn,rlfn]' times=false", make models MODELS=format=md
+MODELS ?=
 # Tests run in as many processes as there are cores, each with one thread.
 WORKERS ?= auto
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-slow lint format lock benchmark notebooks datasets clean
+.PHONY: help install train test test-slow lint format lock benchmark notebooks datasets recipes models clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -64,6 +66,12 @@ notebooks: $(STAMP)  ## run the notebooks anew and keep their outputs, some minu
 
 datasets: $(STAMP)  ## write docs/datasets.md anew from conf/data
 	$(BIN)/python -m sr_lightning.data.datasets_page
+
+recipes: $(STAMP)  ## write docs/recipes.md anew from conf/experiment
+	$(BIN)/python -m sr_lightning.cli.recipes_page
+
+models: $(STAMP)  ## show the networks side by side; MODELS=format=md writes docs/models.md anew
+	$(BIN)/python -m sr_lightning models $(MODELS)
 
 clean:  ## remove the virtual environment and caches; runs/ and data/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

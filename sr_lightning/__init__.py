@@ -10,12 +10,14 @@ __all__ = ["__version__", "load"]
 __version__ = "0.1.0"
 
 
-def load(path: str | Path, *, device: str = "auto") -> "Upscaler":
+def load(path: str | Path, *, device: str = "auto", self_ensemble: bool = False) -> "Upscaler":
     """Load a checkpoint as a function that turns an image (Pillow, array or tensor) into its SR.
 
     Args:
         path: such as `runs/.../checkpoints/best.ckpt`.
         device: auto, cpu, cuda or mps.
+        self_ensemble: whether to take the mean over the eight flips and rotations of an image: a little better, eight
+            times the work.
 
     Raises:
         sr_lightning.refusal.Refusal: no such file, or not a checkpoint of this project.
@@ -27,4 +29,4 @@ def load(path: str | Path, *, device: str = "auto") -> "Upscaler":
     # torch takes seconds to import: the commands answer --help and refusals without it.
     from sr_lightning.engine.upscaler import load as load_upscaler
 
-    return load_upscaler(path, device=device)
+    return load_upscaler(path, device=device, self_ensemble=self_ensemble)

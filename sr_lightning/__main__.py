@@ -9,9 +9,11 @@ COMMANDS = {
     "prepare": "fetch, check and decode the images of a training",
     "preview": "show the pairs of LR and HR that a training begins with",
     "train": "train a super-resolution network",
-    "evaluate": "score a checkpoint, bicubic, or a folder of images",
+    "evaluate": "score a checkpoint, published weights, bicubic, or a folder of images",
     "upscale": "upscale an image or a folder with a trained network",
+    "export": "write a checkpoint's weights as a file that other programs load",
     "compare": "compare runs: a page, or tables and crop figures for a paper",
+    "models": "show the networks side by side: size, cost, published PSNR",
     "dashboard": "build the comparison of a W&B project's runs: workspaces and a report",
 }
 

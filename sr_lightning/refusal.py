@@ -1,7 +1,7 @@
-"""The one exception that means: the user asked for something that cannot be done."""
+"""The one exception that means: the user asked for something that cannot be done; and how refusals are worded."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class Refusal(Exception):  # noqa: N818 - not a fault of the program, so not called an error
@@ -22,3 +22,18 @@ def nearest(name: str, choices: Iterable[str], *, likeness: float = 0.6) -> str:
     """
     match = difflib.get_close_matches(name, [str(choice) for choice in choices], n=1, cutoff=likeness)
     return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def check_choice(what: str, given: str, choices: Collection[str]) -> None:
+    """Refuse an argument that is none of the choices.
+
+    Args:
+        what: its name.
+        given: what came.
+        choices: what would have been valid.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if given not in choices:
+        raise ValueError(f"{what} must be one of {', '.join(choices)}; got {given!r}{nearest(given, choices)}")

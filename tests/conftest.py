@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import rich
 import torch
 
 # Tests run in several processes on few cores: one thread each is faster than many that fight.
@@ -24,11 +25,19 @@ TINY_MODELS = {
     # Without batch normalisation, with it, and two networks.
     "edsr_baseline": ("model=edsr_baseline", "model.depth=1"),
     "srresnet": ("model=srresnet", "model.depth=1"),
+    # Another scale for each batch: of its parts for the other scales none takes part.
+    "mdsr": ("model=mdsr", "model.depth=1", "data.scales=[2,3]", "data.lr_patch=12", "data.hr_patch=null"),
     "srgan": (
         "model=srgan", "model.depth=1", "loss=l1", "module.discriminator.width=4", "module.discriminator.hidden=8",
         "module.pretrain_steps=2",
     ),
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A console for each test: a command may configure the shared one, which then keeps the width of its moment."""
+    monkeypatch.setattr(rich, "_console", None)
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +64,43 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the folder with benchmark images and oracles (../shared) is not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def random_backbones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A torch hub folder with AlexNet and VGG16 at random, where torchvision would have put the real ones."""
+    import torchvision
+
+    folder = tmp_path_factory.mktemp("torch") / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    generator = torch.Generator().manual_seed(0)
+    for file, make in (
+        ("alexnet-owt-7be5be79.pth", torchvision.models.alexnet),
+        ("vgg16-397923af.pth", torchvision.models.vgg16),
+    ):
+        with torch.device("meta"):
+            shapes = {key: value.shape for key, value in make(weights=None).state_dict().items()}
+        # He's initialisation, which neither fades nor explodes. The classifier's 500 MB are not used: one stored zero.
+        state = {
+            key: torch.randn(shape, generator=generator) * (2 / max(1, shape[1:].numel())) ** 0.5
+            if key.startswith("features") and key.endswith("weight")
+            else torch.zeros(1).expand(shape)
+            for key, shape in shapes.items()
+        }
+        torch.save(state, folder / file)
+    return folder.parent
+
+
+@pytest.fixture
+def planted_backbones(random_backbones: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Torch hub's folder with random backbones of LPIPS and DISTS in it; nothing can be downloaded."""
+
+    def download(*_: object, **__: object) -> None:
+        raise AssertionError("a download was tried")
+
+    monkeypatch.setenv("TORCH_HOME", str(random_backbones.parent))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    return random_backbones
 
 
 @pytest.fixture(scope="session")

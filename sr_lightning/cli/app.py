@@ -5,7 +5,7 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,7 +13,8 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
-from sr_lightning.cli.check import compose_checked, get
+from sr_lightning.cli.borrow_model import borrow_model
+from sr_lightning.cli.check import compose_checked, get, refuse_values
 from sr_lightning.cli.compose import Composer, Tree, quoted
 from sr_lightning.cli.console import keep_bars_for_terminals
 from sr_lightning.cli.start_sweep import start_sweep
@@ -24,9 +25,9 @@ Check = Callable[[Tree, dict[str, Any]], None]
 Task = Callable[[DictConfig], Any]
 
 PATH_KEYS = (
-    "checkpoint", "input", "output", "images", "save", "resume", "data.root", "data.train_dir", "data.val_dir",
-    "data.test_dir", "data.lr_dir", "data.val_lr_dir", "pairs", "paths.data", "paths.runs", "paths.cache",
-    "hydra.run.dir", "dry_run", "title", "blind.output",
+    "checkpoint", "model.pretrained", "input", "output", "images", "save", "resume", "data.root", "data.train_dir",
+    "data.val_dir", "data.test_dir", "data.lr_dir", "data.val_lr_dir", "pairs", "paths.data", "paths.runs",
+    "paths.cache", "hydra.run.dir", "dry_run", "title", "blind.output",
 )  # fmt: skip
 # Groups that other yamls pull in; nobody chooses among them on a command line.
 HIDDEN_GROUPS = ("recipe", "local", "loading", "command")
@@ -52,6 +53,7 @@ class Command:
         check: refuses what the task could not do, from the composed tree and the choices of its groups.
         rewrite: turns the arguments into those that Hydra gets.
         sweeps: whether `-m` makes sense.
+        borrows_model: whether `model=NAME` and `model.key=value` mean here what they mean for `train`.
         config_name: its primary yaml, named like the command where that is None. `train` for commands that take the
             arguments of a training; their own keys and their values for Hydra then stand in `conf/command/<name>.yaml`.
     """
@@ -63,6 +65,7 @@ class Command:
     check: Check
     rewrite: Callable[[list[str]], "Rewritten"] | None = None
     sweeps: bool = False
+    borrows_model: bool = False
     config_name: str | None = None
 
     @property
@@ -79,11 +82,19 @@ class Command:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """Arguments after a command has had its say: overrides, and another folder for the primary yaml."""
+    """Arguments after a command has had its say: overrides, another folder for the primary yaml.
+
+    Attributes:
+        overrides: as a person could have typed them.
+        config_path: where the primary yaml lies, for one that is not the project's.
+        config_name: its name.
+        given: overrides that the program made itself.
+    """
 
     overrides: list[str]
     config_path: Path | None = None
     config_name: str | None = None
+    given: list[str] = field(default_factory=list)
 
 
 def launch(command: Command) -> None:
@@ -101,6 +112,9 @@ def launch(command: Command) -> None:
         if command.config_name:
             texts = [*texts, f"command={command.name}"]
         rewritten = command.rewrite(texts) if command.rewrite else Rewritten(texts)
+        if command.borrows_model:
+            others, model = borrow_model(rewritten.overrides, config_dirs=_config_dirs(arguments))
+            rewritten = replace(rewritten, overrides=others, given=model)
         if _runs(arguments):
             rewritten = _check_cells(command, arguments, rewritten)
     except Refusal as refusal:
@@ -223,11 +237,14 @@ def _runs(arguments: Namespace) -> bool:
     return not (arguments.hydra_help or arguments.cfg or arguments.info is not None or arguments.shell_completion)
 
 
+def _config_dirs(arguments: Namespace) -> list[Path]:
+    return [Path(arguments.config_dir)] if arguments.config_dir else []
+
+
 def _composer(command: Command, arguments: Namespace, rewritten: Rewritten | None) -> Composer:
-    config_dirs = [Path(arguments.config_dir)] if arguments.config_dir else []
     return Composer(
         (rewritten and rewritten.config_name) or command.primary,
-        config_dirs=config_dirs,
+        config_dirs=_config_dirs(arguments),
         base_dir=rewritten.config_path if rewritten else None,
     )
 
@@ -237,11 +254,8 @@ def _check_cells(command: Command, arguments: Namespace, rewritten: Rewritten) -
     composer = _composer(command, arguments, rewritten)
     if arguments.multirun:
         return replace(rewritten, overrides=start_sweep(composer, rewritten.overrides, command.check))
-    swept = [override.key_or_group for override in composer.parse(rewritten.overrides) if override.is_sweep_override()]
-    if swept:
-        hint = "add -m to sweep over them" if command.sweeps else "quote a value that holds commas"
-        raise Refusal(f"{swept[0]} has several values; {hint}, or write a list as '{swept[0]}=[a,b]'.")
-    composed = compose_checked(composer, rewritten.overrides)
+    refuse_values(composer.parse(rewritten.overrides), sweeps=command.sweeps)
+    composed = compose_checked(composer, rewritten.overrides, rewritten.given)
     if search := composed.choices.get("hparams_search"):
         raise Refusal(f"hparams_search={search} trains many times; add -m.")
     command.check(composed.tree, composed.choices)
@@ -251,7 +265,7 @@ def _check_cells(command: Command, arguments: Namespace, rewritten: Rewritten) -
 def _hand_over(command: Command, arguments: Namespace, rewritten: Rewritten) -> None:
     """Let Hydra make the run folder(s) and call the task."""
     flags = [argument for argument in sys.argv[1:] if argument not in arguments.overrides]
-    sys.argv = [sys.argv[0], *flags, *rewritten.overrides]
+    sys.argv = [sys.argv[0], *flags, *rewritten.overrides, *rewritten.given]
     # Hydra names its job after the file of the task function, and finds yamls by the path given here.
     main = hydra.main(
         version_base="1.3",

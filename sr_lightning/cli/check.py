@@ -3,6 +3,7 @@
 What is valid is read off the yamls themselves: every key that a person may set stands in one of them.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -32,7 +33,11 @@ TYPES: dict[str, tuple[type, ...]] = {
     "data.lr_dir": (str,),
     "data.val_lr_dir": (str,),
     "data.scales": (list,),
+    "model.scales": (list,),
+    "model.deviation": (int, float),
     "eval_exclude": (list, str),
+    "metrics": (list, str),
+    "degradations": (list, dict, str),
     "pairs": (str,),
     "data.hr_patch": (int,),
     "data.lr_patch": (int,),
@@ -44,6 +49,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "logger.wandb.group": (str,),
     "scheduler.length": (int,),
     "checkpoint": (str,),
+    "model.pretrained": (str,),
     "images": (str,),
     "save": (str,),
     "output": (str,),
@@ -58,15 +64,17 @@ TYPES: dict[str, tuple[type, ...]] = {
     "scales": (list, int),
     "protocols": (list, str),
     "sets": (list, str),
+    "models": (list, str),
     "dry_run": (str,),
 }
 # May not be null where their yaml has a value; of the other keys with a type above null switches something off.
-NOT_NULL = ("scale", "trainer.devices", "trainer.precision")
+NOT_NULL = ("scale", "trainer.devices", "trainer.precision", "metrics", "models")
 
 # Plain choices that are no configuration group. Tests hold them equal to what the code behind them accepts.
 CHOICES: dict[str, tuple[str, ...]] = {
     "protocol": ("rgb_to_y", "y_chain", "y_float", "rgb", "rgb_div2k"),
-    "module.adversarial.kind": ("vanilla", "least_squares"),
+    "module.adversarial.kind": ("vanilla", "least_squares", "hinge", "relativistic_average"),
+    "module.adversarial.penalty": ("none", "r1", "gradient"),
     "scheduler.unit": ("steps", "epochs"),
     "trainer.precision": ("auto", "32-true", "32", "bf16-mixed", "16-mixed"),
     "trainer.accelerator": ("auto", "cpu", "gpu", "cuda"),
@@ -77,6 +85,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "data.store": ("disk", "ram", "off"),
     "data.crop": ("random", "centre", "whole", "resize"),
     "preflight": ("check", "only"),
+}
+# Other choices for a key of the same name in another command.
+CHOICES_IN: dict[str, dict[str, tuple[str, ...]]] = {
+    "export": {"format": ("safetensors", "pth")},
+    "models": {"format": ("table", "md")},
 }
 # The same of keys that mean this in one class alone: a class of the user's own may have them too.
 CHOICES_OF: dict[str, dict[str, tuple[str, ...]]] = {
@@ -92,20 +105,24 @@ POSITIVE = (
     "scale", "trainer.max_steps", "trainer.val_every_steps", "trainer.epoch_steps", "trainer.log_every_steps",
     "trainer.num_nodes", "data.batch_size", "data.hr_patch", "data.lr_patch", "module.accumulate",
     "optimizer.lr", "module.gradient_clip", "trainer.gradient_clip_val", "callbacks.checkpoints.every_steps",
-    "hydra.launcher.jobs", "hydra.launcher.poll", "figure.runs",
+    "hydra.launcher.jobs", "hydra.launcher.poll", "figure.runs", "module.adversarial.penalty_every",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "seed", "data.num_workers", "scheduler.warmup", "module.adversarial.weight", "module.adversarial.start",
     "module.adversarial.ramp", "module.pretrain_steps", "data.holdout", "data.max_skipped", "hydra.launcher.retries",
-    "images.megabytes", "blind.port", "blind.seed",
+    "images.megabytes", "blind.port", "blind.seed", "module.adversarial.penalty_weight",
 )  # fmt: skip
 
 # Groups whose members are named objects, so that a user may add one with a `_target_` or take one away.
 COLLECTIONS = ("loss", "logger", "callbacks", "module.pretrain_loss")
 
-# Mappings whose keys are values themselves (a VGG layer or a data set and its weight): any key goes, and the whole is
-# replaced.
-FREE = re.compile(r"loss\.[^.]+\.layers|data\.sets")
+# Losses, each a collection of terms; and what every term has, whatever its yaml lists, with its type.
+LOSSES = ("loss", "module.pretrain_loss")
+OF_TERMS: dict[str, tuple[type, ...]] = {"weight": (int, float), "start": (int,), "ramp": (int,)}
+
+# Mappings whose keys are values themselves (a VGG layer or a data set and its weight, a layer and its rate): any key
+# goes, and the whole is replaced.
+FREE = re.compile(r"loss\.[^.]+\.layers|data\.sets|(optimizer|module\.discriminator_optimizer)\.layer_lr")
 
 # How the keys of launchers begin.
 LAUNCHER = "hydra.launcher."
@@ -116,12 +133,13 @@ LOOSE = ("experiment", "hparams_search", "debug", "local")
 HYDRA_GROUPS = ("hydra/launcher", "hydra/sweeper")
 
 
-def compose_checked(composer: Composer, texts: Sequence[str]) -> Composed:
+def compose_checked(composer: Composer, texts: Sequence[str], given: Sequence[str] = ()) -> Composed:
     """Compose one run and refuse unknown groups, choices and keys, wrong types and unknown plain choices.
 
     Args:
         composer: of the command's primary yaml.
         texts: overrides as on the command line, without sweeps.
+        given: overrides that the program made itself: their keys are known.
     """
     chosen: list[str] = []
     nested: dict[str, str] = {}
@@ -150,20 +168,33 @@ def compose_checked(composer: Composer, texts: Sequence[str]) -> Composed:
     for override in values:
         _check_key(override, composer, chosen)
     _check_launcher_keys(of_launcher, reference)
-    composed = composer.compose(texts)
+    composed = composer.compose([*texts, *given])
     _check_launcher(composed, reference)
     tree = dict(composed.tree)
     if "loss" in tree:
         tree["loss"] = without_fragments(tree["loss"])
         _check_fragments(values, set(composed.tree["loss"]) - set(tree["loss"]), tree["loss"])
-    if composer.config_name in ("evaluate", "upscale"):
+    if composer.config_name in ("evaluate", "upscale", "export"):
         # conf/local is written for train as well: what these commands do not know of it does not concern them.
         tree = {key: value for key, value in tree.items() if key in reference.tree}
-    given = composed.choices.items()
-    loose = [f"{name}={choice}" for name, choice in given if name in LOOSE and choice in composer.groups.get(name, ())]
+    named = composed.choices.items()
+    loose = [f"{name}={choice}" for name, choice in named if name in LOOSE and choice in composer.groups.get(name, ())]
     _check_against(tree, reference.tree, origin=f" (from {', '.join(loose)})" if loose else "")
-    _check_values(tree)
+    _check_values(tree, command=composer.config_name)
     return replace(composed, tree=tree)
+
+
+def refuse_values(overrides: Sequence[Override], *, sweeps: bool) -> None:
+    """Refuse `scale=2,3` where a command runs once.
+
+    Args:
+        overrides: the arguments.
+        sweeps: whether the command has a `-m`.
+    """
+    swept = [override.key_or_group for override in overrides if override.is_sweep_override()]
+    if swept:
+        hint = "add -m to sweep over them" if sweeps else "quote a value that holds commas"
+        raise Refusal(f"{swept[0]} has several values; {hint}, or write a list as '{swept[0]}=[a,b]'.")
 
 
 def get(tree: Any, path: str) -> Any:
@@ -336,9 +367,10 @@ def _check_type(path: str, value: Any, example: Any) -> None:
             _check_type(f"{path}[{index}]", entry, example[0])
 
 
-def _check_values(tree: Tree) -> None:
+def _check_values(tree: Tree, *, command: str = "train") -> None:
+    choices_here = CHOICES | CHOICES_IN.get(command, {})
     own = CHOICES_OF.get(str(get(tree, "degradation._target_")), {})
-    for name, choices in (CHOICES | {f"degradation.{key}": choices for key, choices in own.items()}).items():
+    for name, choices in (choices_here | {f"degradation.{key}": choices for key, choices in own.items()}).items():
         value = get(tree, name)
         if value is not None and str(value) not in choices:
             raise Refusal(f"{name}: expected one of {', '.join(choices)}, got '{value}'{nearest(str(value), choices)}")
@@ -347,6 +379,19 @@ def _check_values(tree: Tree) -> None:
         if value is not None and (value < 0 or (value == 0 and name in POSITIVE)):
             wanted = "a positive number" if name in POSITIVE else "zero or more"
             raise Refusal(f"{name}: expected {wanted}, got {value}.")
+    for loss in LOSSES:
+        for name, term in (get(tree, loss) or {}).items():
+            _check_term(f"{loss}.{name}", term)
+
+
+def _check_term(path: str, term: Any) -> None:
+    """Refuse a weight, start or ramp that is none; a term that `+loss.mine=...` brings has no yaml that tells so."""
+    for key, types in OF_TERMS.items():
+        value: Any = term[key] if isinstance(term, dict) and key in term else 0
+        is_number = isinstance(value, types) and not isinstance(value, bool)
+        if not (is_number and 0 <= value < math.inf):
+            wanted = "a number" if float in types else "a number of steps"
+            raise Refusal(f"{path}.{key}: expected {wanted}, zero or more, got {value!r}.")
 
 
 def _paths(tree: Any, prefix: str = "") -> list[str]:

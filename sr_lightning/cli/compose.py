@@ -200,9 +200,18 @@ class Composer:
         return sorted(self._loader.repository.get_group_options(group, ObjectType.CONFIG))
 
     def own_content(self, group: str, choice: str) -> Tree:
-        """Return what a choice's own yaml says, without its defaults list and with interpolations as they stand."""
+        """Return what a choice's own yaml says, as it will stand below its group.
+
+        Without its defaults list, and with interpolations as they stand.
+        """
         result = self._loader.repository.load_config(f"{group}/{choice}")
-        content = OmegaConf.to_container(result.config) if result is not None else {}
+        if result is None:
+            return {}
+        content = OmegaConf.to_container(result.config)
+        # `# @package loss.l1` puts all of it one level down.
+        place = str(result.header.get("package") or "")
+        for name in reversed(place.split(".")[1:] if place.startswith(f"{group}.") else []):
+            content = {name: content}
         return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
 
     def compose(self, overrides: Sequence[str], *, without: Sequence[str] = ()) -> Composed:
@@ -267,6 +276,17 @@ def quoted(value: str) -> str:
     """Return a value in quotes as Hydra's grammar reads them; a backslash counts there only before a quote."""
     escaped = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value)
     return f"'{escaped}'"
+
+
+def grammar(value: Any) -> str:
+    """Return plain values (a composed node, say) as Hydra's grammar writes them on a command line."""
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{key}:{grammar(entry)}' for key, entry in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(grammar, value))}]"
+    if isinstance(value, str):
+        return quoted(value)
+    return "null" if value is None else str(value).lower()
 
 
 def cells(overrides: Sequence[Override]) -> list[list[str]]:

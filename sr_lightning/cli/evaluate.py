@@ -1,4 +1,4 @@
-"""`evaluate`: PSNR and SSIM of a checkpoint, of bicubic, or of a folder of images, under a named protocol."""
+"""`evaluate`: PSNR and SSIM of a checkpoint, published weights, bicubic, or a folder of images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,13 +6,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sr_lightning.cli.app import Command, Rewritten, launch, refuse
+from sr_lightning.cli.app import Command, launch, refuse
 from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Tree
-from sr_lightning.cli.refuse import check_scale, find_sets_checked
+from sr_lightning.cli.refuse import check_network, check_scale, check_scoring, find_sets_checked
 from sr_lightning.data.benchmarks import EvaluationSet, match_images
 from sr_lightning.data.scan import DataError
 from sr_lightning.refusal import Refusal
+from sr_lightning.weights.files import check_file, check_there
 from sr_lightning.yamls import conf_dir
 
 EXAMPLES = (
@@ -21,6 +22,10 @@ EXAMPLES = (
         "every set that lies under DIR",
     ),
     ("python evaluate.py model=bicubic scale=4 data.root=DIR protocol=y_chain", "the row that papers print"),
+    (
+        "python evaluate.py model=imdn model.pretrained=IMDN_x4.pth scale=4 data.root=DIR",
+        "weights that others have published",
+    ),
     (
         "python evaluate.py checkpoint=PATH data.root=DIR 'eval=[set5,set14]' output=scores.json",
         "two sets, as JSON",
@@ -35,6 +40,15 @@ EXAMPLES = (
         "python evaluate.py checkpoint=PATH data.root=DIR 'eval_exclude=[Set5/woman]'",
         "without an image that was trained on",
     ),
+    ("python evaluate.py checkpoint=PATH data.root=DIR self_ensemble=true", "the + of papers: 8 views of each image"),
+    (
+        "python evaluate.py checkpoint=PATH data.root=DIR 'metrics=[lpips,niqe]' regions=true",
+        "these metrics beside PSNR and SSIM; edges, texture and flat parts apart",
+    ),
+    (
+        "python evaluate.py checkpoint=PATH data.root=DIR 'degradations=[blur_down,classical]'",
+        "each set on its LR, and on others: Set5, Set5/blur_down, Set5/classical",
+    ),
 )
 
 
@@ -43,42 +57,36 @@ def main() -> None:
     launch(
         Command(
             name="evaluate",
-            summary="score a checkpoint, bicubic, or a folder of images, under a named protocol.",
+            summary="score a checkpoint, published weights, bicubic, or a folder of images, under a named protocol.",
             examples=EXAMPLES,
             task=run,
             check=refuse_evaluation,
-            rewrite=rewrite,
+            borrows_model=True,
         )
     )
 
 
-def rewrite(overrides: list[str]) -> Rewritten:
-    """Refuse `model=srgan` here: its yaml chooses losses and modules, which an evaluation does not have."""
-    for text in overrides:
-        key, _, name = text.partition("=")
-        path = conf_dir() / "model" / f"{name}.yaml"
-        if key == "model" and path.is_file():
-            _refuse_untrained(name, OmegaConf.select(OmegaConf.load(path), "spec.trainable"))
-    return Rewritten(overrides)
-
-
 def refuse_evaluation(tree: Tree, choices: dict[str, Any]) -> None:
     """Refuse what cannot be evaluated."""
-    model = choices.get("model")
+    model = tree["names"]["model"]
     given = [name for name in ("checkpoint", "images") if tree[name]] + (["model"] if model else [])
     if len(given) != 1:
         got = " and ".join(given) or "none of them"
-        raise Refusal(f"expected exactly one of checkpoint=PATH, model=bicubic and images=DIR, got {got}.")
-    if tree["checkpoint"] and not Path(tree["checkpoint"]).expanduser().is_file():
-        raise Refusal(f"checkpoint: expected a file, got {tree['checkpoint']}, which is not there.")
+        raise Refusal(f"expected exactly one of checkpoint=PATH, model=NAME and images=DIR, got {got}.")
+    if tree["checkpoint"]:
+        check_there(Path(tree["checkpoint"]).expanduser(), key="checkpoint")
     if tree["scale"] is None and not tree["checkpoint"]:
         raise Refusal("scale: expected a number, got nothing; say scale=4 (only a checkpoint knows its own).")
     if model:
-        spec = get(tree, "model.spec") or {}
-        _refuse_untrained(str(model), spec.get("trainable"))
-        check_scale(str(model), spec, tree["scale"])
+        check_scale(model, get(tree, "model.spec") or {}, tree["scale"])
+        check_network(model, tree["model"])
+        _check_weights(model, tree["model"])
     if choices.get("degradation"):
         _check_degradation(tree, str(choices["degradation"]))
+    check_scoring(tree)
+    for key in ("self_ensemble", "degradations"):
+        if tree["images"] and tree[key]:
+            raise Refusal(f"{key} is for a network, images={tree['images']} are SR already.")
     for key, wanted in (("output", "a file"), ("save", "a folder")):
         target = Path(tree[key]).expanduser() if tree[key] else None
         if target and (target.is_dir() if key == "output" else target.is_file()):
@@ -106,11 +114,16 @@ def run(cfg: DictConfig) -> None:
         refuse(refusal)
 
 
-def _refuse_untrained(model: str, trainable: bool | None) -> None:
-    if trainable is not False:
+def _check_weights(model: str, node: Tree) -> None:
+    trainable = (node.get("spec") or {}).get("trainable") is not False
+    if node["pretrained"]:
+        if not trainable:
+            raise Refusal(f"model.pretrained: model={model} has no weights; leave it out.")
+        check_file(Path(node["pretrained"]).expanduser(), key="model.pretrained")
+    elif trainable:
         raise Refusal(
-            f"model={model} without weights would give a random network's score; "
-            "say checkpoint=PATH (model=bicubic needs no weights)."
+            f"model={model} without weights would give a random network's score; say model.pretrained=PATH, or "
+            "checkpoint=PATH (model=bicubic needs no weights)."
         )
 
 

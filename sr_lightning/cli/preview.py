@@ -19,7 +19,7 @@ EXAMPLES = (
         "python preview.py degradation=second_order scale=4 data=folder data.train_dir=DIR data.val_dir=DIR",
         "what a degradation makes of your own photographs",
     ),
-    ("python preview.py experiment=srgan_paper n=16 output=srgan.png", "what an experiment trains on"),
+    ("python preview.py experiment=srgan n=16 output=srgan.png", "what an experiment trains on"),
     ("python preview.py n=5000 pairs=DIR", "5000 pairs as PNG files, for other programs"),
 )
 

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from sr_lightning.cli.check import get
+from sr_lightning.cli.check import LOSSES, get
 from sr_lightning.cli.compose import Tree
 from sr_lightning.cli.prepare_line import prepare_line
 from sr_lightning.data.benchmarks import SSIM_WINDOW, EvaluationSet, find_sets, reportable
@@ -21,20 +21,30 @@ from sr_lightning.data.pairs import check_sizes, match_lr
 from sr_lightning.data.patch_fit import Patch, PatchError, check_patch
 from sr_lightning.data.scan import DataError, check_folder
 from sr_lightning.data.sets import Images, MissingImages, image_channels, locate
+from sr_lightning.engine.named_degradations import degradation_nodes
+from sr_lightning.extras import check_extra
+from sr_lightning.metric_names import AUTO, wanted_metrics
 from sr_lightning.refusal import Refusal
 from sr_lightning.sweeps.trainer_devices import read_devices
+from sr_lightning.weights.files import check_file
 
 # The degradation whose LR images lie in the store.
 BICUBIC = "sr_lightning.degradations.bicubic.Bicubic"
 # The protocols that compare colours, or whatever bands there are; the others compare luma.
 COLOUR_PROTOCOLS = ("rgb", "rgb_div2k")
-PERCEPTUAL = "sr_lightning.losses.perceptual.PerceptualLoss"
+PYRAMID = "sr_lightning.modules.pyramid.PyramidModule"
+LDL = "sr_lightning.losses.ldl.LDLLoss"
+# Losses that compare features of networks for photographs.
+PERCEPTUAL = tuple(
+    f"sr_lightning.losses.{name}"
+    for name in ("perceptual.PerceptualLoss", "style.StyleLoss", "lpips.LPIPSLoss", "dists.DISTSLoss")
+)
 # What a continued run may do otherwise. The rest stands in its checkpoint, or would make it another run.
 RESUMABLE = (
     "resume", "compile", "eval", "trainer", "callbacks", "logger", "paths", "data.root", "data.num_workers",
     "data.train_dir", "data.val_dir", "data.test_dir", "data.lr_dir", "data.val_lr_dir", "data.mirrors",
     "data.download", "data.store", "data.device_cache", "data.allow_overlap", "eval_exclude", "preflight",
-    "names.group", "sweep",
+    "names.group", "sweep", "metrics", "regions", "degradations",
 )  # fmt: skip
 
 
@@ -57,6 +67,7 @@ def refuse_training(tree: Tree, choices: Mapping[str, Any]) -> None:
         hr_patch = _check_settings(tree, str(choices.get("model")))
     except Refusal as refusal:
         raise Impossible(str(refusal)) from refusal
+    _check_weights(tree)
     # What `_check_data` goes by.
     parts = {key: tree.get(key) for key in ("data", "scale", "eval", "eval_exclude", "paths")}
     specs = {key: get(tree, key) for key in ("model.spec", "model.channels", "module.discriminator.spec")}
@@ -83,8 +94,14 @@ def _check_settings(tree: Tree, model: str) -> int:
     if spec.get("trainable") is False:
         raise Refusal(f"model={model} has no parameters, so there is nothing to train; evaluate.py model={model}.")
     check_scale(model, spec, tree["scale"])
+    check_network(model, tree["model"])
+    if get(tree, "module._target_") == PYRAMID and not spec.get("pyramid"):
+        raise Refusal(
+            f"module=pyramid trains networks that give an image at each level, which model={model} does not; "
+            "use module=pixel."
+        )
     hr_patch = _check_patch(tree, model, spec)
-    _check_batch(tree)
+    _check_batch(tree, model)
     if get(tree, "protocol") == "y_chain" and get(tree, "model.channels") == 3:
         raise Refusal(
             f"protocol=y_chain scores networks of one channel, model={model} has model.channels=3; "
@@ -97,7 +114,17 @@ def _check_settings(tree: Tree, model: str) -> int:
     elif get(tree, "trainer.gradient_clip_val") and get(tree, "module.gradient_clip"):
         raise Refusal("module.gradient_clip and trainer.gradient_clip_val are the same here; give one of them.")
     _check_kept(tree)
+    _check_average(tree)
+    check_scoring(tree)
     return hr_patch
+
+
+def _check_weights(tree: Tree) -> None:
+    """Refuse a file that the network cannot begin with; a run that goes on has its own weights."""
+    path = get(tree, "model.pretrained")
+    resume = tree.get("resume")
+    if path and not (resume and (Path(resume) / "checkpoints" / "last.ckpt").is_file()):
+        check_file(Path(path).expanduser(), key="model.pretrained")
 
 
 def check_scale(model: str, spec: Mapping[str, Any], scale: int) -> None:
@@ -106,6 +133,22 @@ def check_scale(model: str, spec: Mapping[str, Any], scale: int) -> None:
     if scales and scale not in scales:
         names = ", ".join(str(known) for known in scales)
         raise Refusal(f"model={model} supports scale {names}, got scale={scale}.")
+
+
+def check_network(model: str, node: Tree) -> None:
+    """Refuse a network of a package that is not installed, and channels that it does not take.
+
+    Args:
+        model: its name.
+        node: the content of its yaml.
+    """
+    check_extra(str(node.get("_target_")), key=f"model={model}")
+    known = (node.get("spec") or {}).get("channels")
+    if known and node["channels"] not in known:
+        raise Refusal(
+            f"model={model} takes images of {' or '.join(map(str, known))} channels, got model.channels="
+            f"{node['channels']}."
+        )
 
 
 def refuse_other_run(kept: Tree, tree: Tree, prefix: str = "") -> None:
@@ -127,6 +170,21 @@ def refuse_other_run(kept: Tree, tree: Tree, prefix: str = "") -> None:
                 f"resume goes on with {path}={value}, got {tree.get(key)}; another {path} is another run "
                 f"(what may change: {', '.join(RESUMABLE[1:])})."
             )
+
+
+def check_scoring(tree: Tree) -> None:
+    """Refuse metrics that there are not, and named degradations that cannot make LR."""
+    try:
+        # The configuration of an older run, which goes on, has no such keys.
+        wanted_metrics(tree.get("metrics", AUTO))
+    except ValueError as error:
+        raise Refusal(str(error)) from error
+    named = degradation_nodes(tree.get("degradations"), scale=tree["scale"])
+    if named and tree["protocol"] == "y_chain":
+        raise Refusal(
+            f"degradations: {', '.join(named)} would make LR in colour, protocol=y_chain makes it of Y; "
+            "use protocol=rgb_to_y."
+        )
 
 
 def check_folder_key(tree: Tree, key: str, *, min_side: int) -> None:
@@ -254,12 +312,23 @@ def _check_bands(tree: Tree) -> None:
         raise Refusal(f"model.channels: expected 3 for RGB, 1 for Y, or the number of bands, got {given}.")
     if tree["protocol"] not in COLOUR_PROTOCOLS:
         raise Refusal(f"protocol={tree['protocol']} scores luma, which images of {given} have not; use protocol=rgb.")
-    for key in ("loss", "module.pretrain_loss"):
+    for key in LOSSES:
         for name, term in (get(tree, key) or {}).items():
-            if term["_target_"] == PERCEPTUAL:
+            if term["_target_"] in PERCEPTUAL:
                 raise Refusal(f"{key}.{name} compares features of RGB images or Y, got {given}; use loss=l1.")
     if tree["eval"]:
         raise Refusal(f"eval: evaluation sets are RGB, got {given}; leave eval out, and say data.test_dir=DIR.")
+
+
+def _check_average(tree: Tree) -> None:
+    """Refuse a loss that compares with the averaged generator where no average is kept."""
+    for key in LOSSES:
+        for name, term in (get(tree, key) or {}).items():
+            if term.get("_target_") == LDL and term.get("refine", True) and "ema" not in tree["callbacks"]:
+                raise Refusal(
+                    f"{key}.{name} compares with what the averaged network makes, and no average is kept: "
+                    f"add callbacks=ema, or take the form without it, {key}.{name}.refine=false."
+                )
 
 
 def _check_kept(tree: Tree) -> None:
@@ -332,7 +401,7 @@ def _check_side(key: str, side: int, smallest: int, multiple: int, who: str) -> 
     raise Refusal(f"{key}: {who} takes {wanted} from {max(smallest, multiple)} on, got {side}; {key}={fits} fits.")
 
 
-def _check_batch(tree: Tree) -> None:
+def _check_batch(tree: Tree, model: str) -> None:
     devices = read_devices(get(tree, "trainer.devices")).count or 1
     batch, accumulate = get(tree, "data.batch_size"), get(tree, "module.accumulate") or 1
     parts = accumulate * devices * (get(tree, "trainer.num_nodes") or 1)
@@ -340,6 +409,12 @@ def _check_batch(tree: Tree) -> None:
         raise Refusal(
             f"data.batch_size is what one optimiser step sees, over all devices and module.accumulate: expected a "
             f"multiple of {parts}, got {batch}."
+        )
+    smallest = get(tree, "model.spec.min_batch") or 1
+    if batch // parts < smallest:
+        raise Refusal(
+            f"data.batch_size: model={model} trains on {smallest} images at once or more, got {batch // parts} on each "
+            f"device; data.batch_size={smallest * parts} fits."
         )
 
 

@@ -33,6 +33,7 @@ def make_absolute(tree: Tree) -> None:
     terms = [term for key in ("loss", "module.pretrain_loss") for term in (get(tree, key) or {}).values()]
     nodes = [(tree["data"], key) for key in FOLDERS] + [(tree["paths"], key) for key in ("data", "cache")]
     nodes += [(term, "weights") for term in terms if term.get("weights") not in SOURCES]
+    nodes.append((tree["model"], "pretrained"))
     for node, key in nodes:
         if node.get(key):
             node[key] = _absolute(node[key])

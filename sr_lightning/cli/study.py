@@ -7,6 +7,7 @@ from typing import Any
 
 from sr_lightning.cli.compose import Composed
 from sr_lightning.cli.search import Search
+from sr_lightning.metric_names import METRICS
 from sr_lightning.refusal import Refusal, nearest
 from sr_lightning.report.files import write_json
 from sr_lightning.report.identity import relevant
@@ -14,7 +15,7 @@ from sr_lightning.report.lock import is_held
 from sr_lightning.sweeps.cells import state_of
 
 # What scores are called in results.json, and which direction is better.
-SCORES = {"psnr": "maximize", "ssim": "maximize", "lpips": "minimize", "lsd": "minimize"}
+SCORES = {name: "minimize" if metric.lower_is_better else "maximize" for name, metric in METRICS.items()}
 OTHERS = {
     "multiply_adds": "minimize",
     "parameters": "minimize",

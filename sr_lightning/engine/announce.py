@@ -1,6 +1,6 @@
 """What a run tells a person at its beginning and its end."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from sr_lightning.data.preflight import Preflight
 from sr_lightning.engine.checkpoint import Loaded, Resumable
 from sr_lightning.report.places import from_here
 from sr_lightning.report.preflight_table import advice_lines, preflight_table
-from sr_lightning.report.tables import mismatch_line, score_table
+from sr_lightning.report.tables import mismatch_line, missing_lines, score_table
 
 
 def beginning(title: str, results: Mapping[str, Any], *, images: tuple[int, int], run_dir: Path) -> None:
@@ -25,6 +25,12 @@ def beginning(title: str, results: Mapping[str, Any], *, images: tuple[int, int]
         highlight=False,
         soft_wrap=True,
     )
+
+
+def pretrained(lines: Sequence[str]) -> None:
+    """Say which weights a network begins with."""
+    for line in lines:
+        rich.get_console().print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 @contextmanager
@@ -119,6 +125,8 @@ def results(
             trained_on=trained_on,
         )
     )
+    for line in missing_lines(results["missing"]):
+        console.print(line, highlight=False, soft_wrap=True, markup=False, style="dim")
     # A set of one's own is scored on LR by the run's degradation.
     published_lr = any("degradation" not in (each.get("protocol") or {}) for each in results["metrics"].values())
     mismatch = mismatch_line(trained_on=trained_on, scored_on=None) if published_lr else None

@@ -192,10 +192,13 @@ def serve(run_a: Path, run_b: Path, *, config: dict[str, Any]) -> None:
     with make_server(test, port=config["port"]) as server:
         try:
             address = f"http://127.0.0.1:{server.server_address[1]}/"
-            console.print(f"{len(test.questions)} pairs at {address}; Ctrl-C ends the test.", soft_wrap=True)
+            console.print(f"{len(test.questions)} pairs at {address} (Ctrl-C ends the test)", soft_wrap=True)
             server.serve_forever()
         except KeyboardInterrupt:
             console.print()
-    test.save()
     console.print(test.told(), highlight=False, soft_wrap=True)
+    if not test.answers:
+        return
+    # Each answer was kept as it was given; what they tell may be said in newer words.
+    test.save()
     console.print(f"answers  {config['output']}", highlight=False, soft_wrap=True)

@@ -1,12 +1,14 @@
 """From configuration to objects: the only module that instantiates what a yaml names."""
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import hydra.utils
+import torch
 from hydra.errors import HydraException, InstantiationException
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
@@ -14,39 +16,93 @@ from torch import nn
 from torch.optim import Optimizer
 
 from sr_lightning.degradations.base import Degradation
+from sr_lightning.extras import check_extra
 from sr_lightning.losses.adversarial import AdversarialLoss
+from sr_lightning.losses.penalty import DiscriminatorPenalty
+from sr_lightning.losses.ramp import RampedWeight
 from sr_lightning.losses.weighted_sum import WeightedSum
 from sr_lightning.metrics.lpips import available_lpips
 from sr_lightning.metrics.protocol import get_protocol
-from sr_lightning.modules.base import SuperResolution
+from sr_lightning.modules.base import OptimizerFactory, SuperResolution
+from sr_lightning.modules.layer_rates import LayerRates
 from sr_lightning.modules.schedules import Schedule
+from sr_lightning.networks.padded import Padded
 from sr_lightning.refusal import Refusal, nearest
 
 Node = Mapping[str, Any]
+# Keys of `model` that say which weights a network begins with; its constructor knows nothing of them.
+PRETRAINED_KEYS = ("pretrained", "pretrained_strict")
 Kind = TypeVar("Kind")
+
+# Key of `optimizer` that says which layers have another rate; the optimiser knows nothing of it.
+LAYER_RATES = "layer_lr"
+# What of a loss term's yaml says how it is weighted; the rest is for its constructor.
+_OF_WEIGHT = ("weight", "start", "ramp")
 
 
 def build_network(model: Node) -> nn.Module:
     """Build a network from its yaml's content: `_target_`, the constructor's arguments, and `spec`, which is left out.
 
+    Another library's class has other names for `scale` and `channels`. A yaml that says them in `spec.arguments` is
+    built by those, and wrapped so that it does what ours do by themselves (`networks/padded.py`).
+
     Raises:
         Refusal: the target is no `torch.nn.Module`, or its constructor does not take the arguments.
     """
-    return _instantiate(model, key="model", kind=nn.Module)
+    arguments = without_weights(model)
+    names = (arguments.get("spec") or {}).get("arguments")
+    return _instantiate(arguments, key="model", kind=nn.Module) if names is None else _build_padded(arguments, names)
+
+
+def _build_padded(model: Node, names: Mapping[str, str | list[str]]) -> Padded:
+    arguments = {key: value for key, value in model.items() if key not in ("scale", "channels")}
+    for ours, theirs in names.items():
+        arguments |= dict.fromkeys([theirs] if isinstance(theirs, str) else theirs, model[ours])
+    device = torch.get_default_device()
+    # Transformers of others compute with tensors while they are made, which "meta" cannot.
+    with torch.device("cpu"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.meshgrid")  # says that its default may change
+        network = _instantiate(arguments, key="model", kind=nn.Module)
+    spec = model["spec"]
+    try:
+        padded = Padded(
+            network,
+            scale=model["scale"],
+            channels=model["channels"],
+            multiple=spec["multiple"],
+            smallest=spec["min_size"],
+            no_gradient=spec.get("no_gradient"),
+        )
+    except ValueError as error:
+        raise Refusal(f"model.spec.{error}") from error
+    return padded.to(device)
+
+
+def without_weights(model: Node) -> dict[str, Any]:
+    """Return the content of a network's yaml without the keys that say which weights it begins with."""
+    return {key: value for key, value in model.items() if key not in PRETRAINED_KEYS}
 
 
 def build_loss(terms: Node, *, key: str = "loss") -> WeightedSum:
-    """Build a named weighted sum from `{name: {_target_, weight, ...}}`."""
+    """Build a named weighted sum from `{name: {_target_, weight, start, ramp, ...}}`."""
     modules: dict[str, nn.Module] = {}
-    weights: dict[str, float] = {}
+    weights: dict[str, RampedWeight] = {}
     for name, term in terms.items():
-        weights[name] = float(term.get("weight", 1.0))
-        arguments = {argument: value for argument, value in term.items() if argument != "weight"}
+        weights[name] = _ramped(term, key=f"{key}.{name}")
+        arguments = {argument: value for argument, value in term.items() if argument not in _OF_WEIGHT}
         modules[name] = _instantiate(arguments, key=f"{key}.{name}", kind=nn.Module)
     try:
         return WeightedSum(terms=modules, weights=weights)
     except ValueError as error:
         raise Refusal(str(error)) from error
+
+
+def _ramped(node: Node, *, key: str) -> RampedWeight:
+    """Return the weight of a term; a term of the user's own may leave out what it does not set."""
+    try:
+        return RampedWeight(float(node.get("weight", 1.0)), start=node.get("start", 0), ramp=node.get("ramp", 0))
+    except ValueError as error:
+        raise Refusal(f"{key}.{error}") from error
 
 
 def build_module(config: Node, *, network: nn.Module, precision: str) -> SuperResolution:
@@ -55,7 +111,7 @@ def build_module(config: Node, *, network: nn.Module, precision: str) -> SuperRe
     settings: dict[str, Any] = {
         "network": network,
         "loss": build_loss(config["loss"]),
-        "optimizer": build_optimizer(config["optimizer"], precision=precision),
+        "optimizer": _build_optimizer_of(network, config["optimizer"], precision=precision),
         "schedule": _build_schedule(config["scheduler"], key="scheduler"),
         "protocol": get_protocol(config["protocol"]),
         "max_steps": config["trainer"]["max_steps"],
@@ -70,7 +126,7 @@ def build_module(config: Node, *, network: nn.Module, precision: str) -> SuperRe
         return _instantiate(module, key="module", kind=SuperResolution, **settings)
     settings["lpips"] = available_lpips()
     adversarial = module.pop("adversarial")
-    discriminator = module.pop("discriminator")
+    discriminator = _instantiate(module.pop("discriminator"), key="module.discriminator", kind=nn.Module)
     pretrain_loss = module.pop("pretrain_loss")
     pretrain_scheduler = module.pop("pretrain_scheduler")
     discriminator_optimizer = module.pop("discriminator_optimizer")
@@ -78,18 +134,35 @@ def build_module(config: Node, *, network: nn.Module, precision: str) -> SuperRe
         module,
         key="module",
         kind=SuperResolution,
-        discriminator=_instantiate(discriminator, key="module.discriminator", kind=nn.Module),
-        discriminator_optimizer=build_optimizer(
-            discriminator_optimizer, precision=precision, key="module.discriminator_optimizer"
+        discriminator=discriminator,
+        discriminator_optimizer=_build_optimizer_of(
+            discriminator, discriminator_optimizer, precision=precision, key="module.discriminator_optimizer"
         ),
         pretrain_loss=build_loss(pretrain_loss, key="module.pretrain_loss"),
         pretrain_schedule=_build_schedule(pretrain_scheduler, key="module.pretrain_scheduler"),
         adversarial=AdversarialLoss(kind=adversarial["kind"]),
-        adversarial_weight=adversarial["weight"],
-        adversarial_start=adversarial["start"],
-        adversarial_ramp=adversarial["ramp"],
+        adversarial_weight=_ramped(adversarial, key="module.adversarial"),
+        penalty=DiscriminatorPenalty(
+            kind=adversarial["penalty"],
+            weight=adversarial["penalty_weight"],
+            every=adversarial["penalty_every"],
+            seed=config["seed"],
+        ),
         settings=settings,
     )
+
+
+def _build_optimizer_of(network: nn.Module, node: Node, *, precision: str, key: str = "optimizer") -> OptimizerFactory:
+    """Return a factory of the optimiser of a network, some of whose layers may have rates of their own."""
+    make = build_optimizer(node, precision=precision, key=key)
+    # The configuration of an older run, which goes on, has no such key.
+    shares = node.get(LAYER_RATES)
+    if not shares:
+        return make
+    try:
+        return LayerRates(make, network, shares=shares)
+    except ValueError as error:
+        raise Refusal(f"{key}.{LAYER_RATES}.{error}") from error
 
 
 def build_optimizer(node: Node, *, precision: str, key: str = "optimizer") -> partial[Optimizer]:
@@ -102,7 +175,7 @@ def build_optimizer(node: Node, *, precision: str, key: str = "optimizer") -> pa
         Refusal: the target is no optimiser, or does not take the arguments.
     """
     target = _class(node, key=key, kind=Optimizer)
-    arguments = {name: value for name, value in node.items() if name != "_target_"}
+    arguments = {name: value for name, value in node.items() if name not in ("_target_", LAYER_RATES)}
     parameters = inspect.signature(target).parameters
     unknown = sorted(set(arguments) - set(parameters))
     if unknown:
@@ -142,7 +215,7 @@ def describe(config: Node) -> dict[str, Any]:
     return {
         "name": names["model"],
         "scale": config["scale"],
-        "model": dict(config["model"]),
+        "model": without_weights(config["model"]),
         "loss": names["loss"],
         "data": names["data"],
         # By which a score on other LR images than those it was trained on is known.
@@ -168,6 +241,7 @@ def _class(node: Node, *, key: str, kind: type[Kind]) -> type[Kind]:
     path = node.get("_target_")
     if not path:
         raise Refusal(f"{key}: expected a key _target_ that names a class, got {', '.join(node) or 'nothing'}.")
+    check_extra(path, key=f"{key}._target_")
     try:
         found: type[Any] = hydra.utils.get_class(path)
     except Exception as error:  # importing runs code of other people

@@ -1,16 +1,17 @@
 """A checkpoint alone gives the network back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from sr_lightning.callbacks.ema import EMA_KEY
 from sr_lightning.engine.build import build_network
-from sr_lightning.modules.base import CHECKPOINT_KEY
 from sr_lightning.refusal import Refusal
+from sr_lightning.weights.files import check_there
+from sr_lightning.weights.match import match
+from sr_lightning.weights.read import read_weights
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Loaded:
         model: the model's configuration with its `spec`.
         step: optimiser steps of the generator that it has been trained for.
         degradation: name of what made its training LR, None where the checkpoint does not say.
+        description: all that the file says of the network, in plain values.
     """
 
     network: nn.Module
@@ -34,6 +36,7 @@ class Loaded:
     model: dict[str, Any]
     step: int
     degradation: str | None
+    description: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -83,43 +86,37 @@ def find_resumable(folder: Path) -> Resumable | None:
 
 
 def load_network(path: Path) -> Loaded:
-    """Rebuild the network of a checkpoint; the averaged weights are taken where there are any.
+    """Rebuild the network of a checkpoint, or of a file that `export` wrote.
 
-    Nothing is unpickled but tensors and plain values.
+    The averaged weights are taken where there are any. Nothing is unpickled but tensors and plain values.
 
     Raises:
         NoCheckpoint: not a checkpoint of this project, or a damaged one.
         Refusal: no such file, or its weights do not fit its network.
     """
-    if not path.is_file():
-        raise Refusal(f"checkpoint: expected a file, got {path}, which is not there.")
+    check_there(path, key="checkpoint")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        description = content[CHECKPOINT_KEY]
-        state = content.get(EMA_KEY) or _network_state(content["state_dict"])
-    except Exception as error:
+        file = read_weights(path, key="checkpoint")
+    except Refusal as error:
+        raise NoCheckpoint(str(error)) from error
+    description = file.description
+    if description is None:
         raise NoCheckpoint(
-            f"checkpoint: {path} is not a checkpoint of sr_lightning (such as runs/.../checkpoints/best.ckpt), or is "
-            "damaged."
-        ) from error
+            f"checkpoint: {path} is not a checkpoint of sr_lightning (such as runs/.../checkpoints/best.ckpt); weights "
+            "of other programs are scored by evaluate.py model=NAME model.pretrained=PATH."
+        )
     network = build_network(description["model"])
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise Refusal(
-            f"checkpoint: the weights in {path} do not fit {description['model']['_target_']}: {error}"
-        ) from error
+    found = match(network, file)
+    if found is None or not found.complete:
+        raise Refusal(f"checkpoint: the weights in {path} do not fit {description['model']['_target_']}.")
+    network.load_state_dict(found.fitting, strict=False)
     return Loaded(
         network=network.eval(),
         name=description["name"],
         scale=description["scale"],
-        ema=bool(content.get(EMA_KEY)),
+        ema=found.averaged,
         model=description["model"],
         step=description["step"],
         degradation=description.get("degradation"),
+        description=description,
     )
-
-
-def _network_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    prefix = "network."
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -32,17 +32,17 @@ def number_of_processes(trainer: Mapping[str, Any]) -> int | None:
     return None if count is None else count * int(trainer["num_nodes"])
 
 
-def resolve_strategy(name: str, *, devices: Any, num_nodes: int, gan: bool) -> str:
+def resolve_strategy(name: str, *, devices: Any, num_nodes: int, partial: bool) -> str:
     """Return Lightning's name of the strategy: `auto` is `ddp` where there is more than one device.
 
     Args:
         name: `trainer.strategy`.
         devices: `trainer.devices`.
         num_nodes: machines.
-        gan: whether two networks are trained by turns.
+        partial: whether some parameters have no part in a backward pass: of the two networks of a GAN one, and of a
+            network for several scales what belongs to the others.
     """
     several = read_devices(devices).count != 1 or num_nodes > 1
     if name == "auto" and several:
         name = "ddp"
-    # In each backward pass of a GAN one of the two networks has no part.
-    return "ddp_find_unused_parameters_true" if gan and name == "ddp" else name
+    return "ddp_find_unused_parameters_true" if partial and name == "ddp" else name

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from sr_lightning.data.sets import image_channels
 from sr_lightning.engine.build import build_degradation, build_module, build_network
 from sr_lightning.engine.devices import number_of_processes, resolve_accelerator
-from sr_lightning.engine.fit import build_trainer, quieten_lightning, silenced
+from sr_lightning.engine.fit import averaging, build_trainer, quieten_lightning, silenced
 from sr_lightning.engine.pace import RepeatedBatch, wait
 from sr_lightning.engine.precision import resolve_precision
 from sr_lightning.modules.base import SuperResolution
@@ -102,12 +102,13 @@ def measure_kinds(kinds: Mapping[str, Config], *, budget: float) -> dict[str, di
 def measure(config: Config) -> dict[str, float]:
     """Time a step and the scoring of an image on one device.
 
-    Not compiled, which would take minutes; perceptual features are random, which takes the same time.
+    Not compiled, which would take minutes; perceptual features are random, which takes the same time; all terms of the
+    loss count from the first step on.
     """
     config = copy.deepcopy(config) | {"compile": False}
     for terms in (config["loss"], config["module"].get("pretrain_loss") or {}):
         for term in terms.values():
-            term.update({"weights": "random"} if "weights" in term else {})
+            term.update({"start": 0, "ramp": 0} | ({"weights": "random"} if "weights" in term else {}))
     phases = _phases(config)
     steps = [(_time_step({**config, "module": module}), share) for module, share in phases]
     return {"step": sum(seconds * share for seconds, share in steps), "pixel": _time_pixel(config)}
@@ -133,7 +134,7 @@ def _time_step(config: Config) -> float:
     batches = RepeatedBatch({key: value[:FEW] if isinstance(value, Tensor) else value for key, value in whole.items()})
     stopwatch = _Stopwatch(batches, whole)
     with silenced():
-        trainer_of([stopwatch]).fit(module, train_dataloaders=DataLoader(batches, batch_size=None))
+        trainer_of([*averaging(config), stopwatch]).fit(module, train_dataloaders=DataLoader(batches, batch_size=None))
     return float(stopwatch.seconds + _time_degradation(config, len(whole["hr"]))) * int(accumulate)
 
 

@@ -1,6 +1,6 @@
 """Scoring a network, or anybody's images, under a named protocol."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,26 +20,16 @@ from sr_lightning.degradations.bicubic import Bicubic
 from sr_lightning.functional.geometry import modcrop
 from sr_lightning.functional.quantize import from_uint8, to_8_bits, to_uint8
 from sr_lightning.functional.resize import imresize
-from sr_lightning.metrics.lpips import SMALLEST_SIDE, Lpips
+from sr_lightning.metric_names import CHEAP, METRICS
 from sr_lightning.metrics.mean import ScoreMean
-from sr_lightning.metrics.protocol import (
-    Pair,
-    Protocol,
-    Score,
-    compared,
-    own_protocol,
-    prepare,
-    presented,
-    score,
-    score_planes,
-)
-from sr_lightning.metrics.spectrum import log_spectral_distance
+from sr_lightning.metrics.protocol import Pair, Protocol, Score, compared, own_protocol, prepare, score
+from sr_lightning.metrics.regions import REGIONS, RegionError, region_errors, region_masks
+from sr_lightning.metrics.suite import Suite, available
 from sr_lightning.networks.luma import Network, forward_rgb
+from sr_lightning.networks.self_ensemble import self_ensembled
 from sr_lightning.refusal import Refusal
 
 Progress = Callable[[str], None]
-# What an image's scores are called, in tables and files; LPIPS may be missing. The last two are better the smaller.
-METRICS = ("psnr", "ssim", "lpips", "lsd")
 # Pillow's names of grey modes.
 _GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L")
 
@@ -70,6 +60,8 @@ class Scored:
 
 
 Look = Callable[[Scored], None]
+# The errors of one SR image by region.
+Parts = Mapping[str, RegionError]
 
 
 @dataclass(frozen=True)
@@ -85,20 +77,24 @@ class Source:
     channels: int = 3
 
 
-def network_source(network: nn.Module, *, device: torch.device) -> Source:
+def network_source(network: nn.Module, *, device: torch.device, self_ensemble: bool = False) -> Source:
     """Return the SR of a network, in float32; Y in, Y out where the protocol says so.
 
-    A network of one channel is scored on pictures, one of another number than three on images of as many bands.
+    A network of one channel is scored on pictures, one of another number than three on images of as many bands. With
+    `self_ensemble`, SR is the mean over the eight flips and rotations: eight times the work.
     """
     network = network.eval().to(device).to(memory_format=torch.channels_last)
+
+    def forward(lr: Tensor) -> Tensor:
+        return forward_rgb(cast(Network, network), lr.contiguous(memory_format=torch.channels_last))
 
     @torch.inference_mode()
     def super_resolve(pair: Pair, index: int) -> Tensor:
         check_channels(network, pair.lr.shape[1])
-        lr = pair.lr.to(device, torch.float32).contiguous(memory_format=torch.channels_last)
+        lr = pair.lr.to(device, torch.float32)
         # PyTorch's default for convolutions on a GPU, TF32, has 10 bits: it shows in the second decimal of a PSNR.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            return forward_rgb(cast(Network, network), lr).cpu()
+            return (self_ensembled(forward, lr) if self_ensemble else forward(lr)).cpu()
 
     channels = cast(Network, network).channels
     return Source(super_resolve, channels=3 if channels == 1 else channels)
@@ -148,7 +144,8 @@ def evaluate_set(
     scale: int,
     degradation: Degradation | None = None,
     seed: int = 0,
-    lpips: Lpips | None = None,
+    suite: Suite | None = None,
+    regions: bool = False,
     save: Path | None = None,
     progress: Progress | None = None,
     look: Look | None = None,
@@ -162,16 +159,17 @@ def evaluate_set(
         scale: the upscaling factor.
         degradation: makes LR from HR; None takes the set's LR, or MATLAB's bicubic where it has none.
         seed: what the degradation draws by, together with an image's number in the whole set.
-        lpips: the perceptual distance; None where it is not to be had.
+        suite: the metrics; None takes those that need neither files nor seconds.
+        regions: whether to score edges, texture and flat parts too.
         save: folder for the SR images, in a folder of the set's name.
         progress: told each image's name.
         look: shown each image with what was made of it.
 
     Returns:
-        `psnr`, `ssim`, `lsd` and `lpips` (means over the images; the last only of images in colour that are large
-        enough for it, all of them), `images`, `bicubic` (its means) and `per_image` {name: the same for one}; where
-        they apply `protocol` (other than the given), `excluded` (names of images left out) and `whole` (how many
-        images the set has in papers, other than those here and left out).
+        `psnr`, `ssim` and the other metrics (means over the images, of those that all images have), `images`, `bicubic`
+        (its means) and `per_image` {name: the same for one}; where they apply `missing` {metric: why it could not be
+        computed}, `regions` (see `_regions`), `protocol` (other than the given), `excluded` (names of images left out)
+        and `whole` (how many images the set has in papers, other than those here and left out).
 
     Raises:
         Refusal: an image cannot be used, or there is no LR of Y by a degradation.
@@ -186,7 +184,11 @@ def evaluate_set(
         )
     depth = _depth(evaluation_set, channels=source.channels)
     names = [path.stem for path in evaluation_set.hr]
-    scores, baseline = [], []
+    suite = suite or available(CHEAP)
+    scores: dict[str, dict[str, float]] = {}
+    lacking: dict[str, dict[str, str]] = {}
+    baseline: list[dict[str, float]] = []
+    parts: dict[str, tuple[Parts, Parts]] = {}
     for index, hr_file in enumerate(evaluation_set.hr):
         with _refused_by_name(hr_file):
             hr = _read(hr_file, channels=source.channels, depth=depth)
@@ -197,37 +199,91 @@ def evaluate_set(
                 lr = _read(evaluation_set.lr[index], channels=source.channels)
             pair = prepare(hr, lr, protocol=rules, scale=scale)
             sr, bicubic = source.make(pair, index), imresize(pair.lr, scale)
-            scores.append(_measured(sr, pair.hr, protocol=rules, scale=scale, lpips=lpips))
-            baseline.append(_measured(bicubic, pair.hr, protocol=rules, scale=scale, lpips=lpips))
+            scores[names[index]], lacking[names[index]] = suite.score(sr, pair.hr, protocol=rules, scale=scale)
+            baseline.append(suite.score(bicubic, pair.hr, protocol=rules, scale=scale).values)
+            if regions:
+                parts[names[index]] = _parts(sr, bicubic, pair.hr, protocol=rules, scale=scale)
         if look is not None:
             look(Scored(evaluation_set.name, names[index], index, hr, pair, sr, bicubic, rules))
         if save is not None:
             _save(sr, save / evaluation_set.name / f"{names[index]}.png")
         if progress is not None:
             progress(f"{evaluation_set.name} {names[index]}")
+    missing = {**suite.missing, **_missing(lacking)}
     return {
-        **_means(scores),
+        **_means(list(scores.values())),
         "images": len(scores),
         "bicubic": _means(baseline),
+        **({"missing": missing} if missing else {}),
+        **({"regions": _regions(parts)} if regions else {}),
         **({"protocol": rules.as_dict(scale)} if rules != protocol else {}),
         **_incomplete(evaluation_set),
-        "per_image": dict(zip(names, scores, strict=True)),
+        "per_image": scores,
     }
 
 
-def _measured(sr: Tensor, hr: Tensor, *, protocol: Protocol, scale: int, lpips: Lpips | None) -> dict[str, float]:
-    """Return all scores of one image by their names."""
-    planes = compared(sr, hr, protocol=protocol, scale=scale)
-    found = {**score_planes(planes)._asdict(), "lsd": float(log_spectral_distance(*planes))}
-    # It compares colours.
-    if lpips is not None and hr.shape[1] == 3 and min(hr.shape[-2:]) >= SMALLEST_SIDE:
-        found["lpips"] = lpips(presented(sr, protocol=protocol), hr)
-    return found
+def missing_of(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the metrics that a set has no mean of, with the reason and, where it is not every set's, the set's name.
+
+    Args:
+        metrics: {set: what `evaluate_set` returns}.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name, scores in metrics.items():
+        for metric, reason in scores.get("missing", {}).items():
+            found.setdefault(metric, {})[name] = reason
+    return {metric: _one_reason(sets, of=len(metrics)) for metric, sets in found.items()}
 
 
-def _means(scores: list[dict[str, float]]) -> dict[str, float]:
+def _one_reason(sets: Mapping[str, str], *, of: int) -> str:
+    if len(sets) == of and len(set(sets.values())) == 1:
+        return next(iter(sets.values()))
+    return "; ".join(f"{name}: {reason}" for name, reason in sets.items())
+
+
+def _means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the mean of each score that all images have."""
     return {name: fmean(each[name] for each in scores) for name in METRICS if all(name in each for each in scores)}
+
+
+def _missing(lacking: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return why metrics have no mean, from the reasons of single images: the first image's, and how many there are."""
+    found: dict[str, list[str]] = {}
+    for image, reasons in lacking.items():
+        for metric, reason in reasons.items():
+            found.setdefault(metric, []).append(f"{image}: {reason.rstrip('.')}")
+    return {
+        metric: lines[0] + (f" ({len(lines)} of {len(lacking)} images)" if len(lines) > 1 else "")
+        for metric, lines in found.items()
+    }
+
+
+def _parts(sr: Tensor, bicubic: Tensor, hr: Tensor, *, protocol: Protocol, scale: int) -> tuple[Parts, Parts]:
+    """Return the errors of the network and of bicubic in each region of one image."""
+    masks, border = region_masks(hr), protocol.border_pixels(scale)
+    network, baseline = (
+        region_errors(compared(each, hr, protocol=protocol, scale=scale), masks, border=border)
+        for each in (sr, bicubic)
+    )
+    return network, baseline
+
+
+def _regions(parts: Mapping[str, tuple[Parts, Parts]]) -> dict[str, Any]:
+    """Return {region: `psnr` (mean over the images that have the region), `pixels`, `bicubic`, `per_image`}.
+
+    A region that no image has is left out.
+    """
+    found: dict[str, Any] = {}
+    for region in REGIONS:
+        images = {name: (own[region], bicubic[region]) for name, (own, bicubic) in parts.items() if own[region].pixels}
+        if images:
+            found[region] = {
+                "psnr": fmean(own.psnr for own, _ in images.values()),
+                "pixels": sum(own.pixels for own, _ in images.values()),
+                "bicubic": {"psnr": fmean(bicubic.psnr for _, bicubic in images.values())},
+                "per_image": {name: {"psnr": own.psnr, "pixels": own.pixels} for name, (own, _) in images.items()},
+            }
+    return found
 
 
 def degraded(hr: Tensor, *, degradation: Degradation, number: int, seed: int) -> Tensor:

@@ -137,7 +137,10 @@ def build_trainer(
         devices=settings["devices"],
         num_nodes=settings["num_nodes"],
         strategy=resolve_strategy(
-            settings["strategy"], devices=settings["devices"], num_nodes=settings["num_nodes"], gan=manual
+            settings["strategy"],
+            devices=settings["devices"],
+            num_nodes=settings["num_nodes"],
+            partial=manual or len(config["data"]["scales"] or ()) > 1,
         ),
         precision=precision,  # type: ignore[arg-type]
         max_steps=settings["max_steps"],
@@ -164,6 +167,12 @@ def _callbacks(config: dict[str, Any], available: dict[str, Any]) -> list[Callba
         (item for item in config["callbacks"].items() if item[0] != "checkpoints"), key=lambda item: item[0] != "ema"
     )
     return [build_callback(node, name=name, available=available) for name, node in named]
+
+
+def averaging(config: dict[str, Any]) -> list[Callback]:
+    """Return the callback that keeps an average, where one is configured: a loss may need it to take any step."""
+    node = config["callbacks"].get("ema")
+    return [build_callback(node, name="ema", available={})] if node else []
 
 
 def quieten_lightning() -> None:

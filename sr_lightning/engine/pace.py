@@ -13,7 +13,7 @@ from lightning.pytorch import Callback
 from torch.utils.data import DataLoader, IterableDataset
 
 from sr_lightning.data.datamodule import SRDataModule
-from sr_lightning.engine.fit import build_trainer, silenced
+from sr_lightning.engine.fit import averaging, build_trainer, silenced
 from sr_lightning.modules.base import SuperResolution
 
 _SECONDS = 1.0
@@ -63,7 +63,7 @@ def measure_pace(
         module=module,
         accelerator=accelerator,
         precision=precision,
-        callbacks=[stopwatch],
+        callbacks=[*averaging(config), stopwatch],
         logger=False,
         enable_checkpointing=False,
         limit_val_batches=0,

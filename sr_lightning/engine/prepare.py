@@ -32,12 +32,15 @@ from sr_lightning.data.sets import (
     wanted_archives,
     wanted_sets,
 )
+from sr_lightning.metric_names import AUTO, wanted_metrics
 
 Config = Mapping[str, Any]
 Free = Callable[[Path], int]
 
 # Below `data.root`: where archives arrive, and where one brought by hand is looked for.
 ARCHIVES = "archives"
+# Torchvision's names of the networks that metrics compare features of.
+_BACKBONES = {"lpips": "alexnet", "dists": "vgg16"}
 # In a pipe: seconds between two lines of a download.
 _SECONDS_PER_LINE = 15.0
 
@@ -130,9 +133,10 @@ def prepare_images(config: Config, *, free: Free = free_bytes, says_all: bool = 
 
 
 def fetch_weights(config: Config) -> list[Path]:
-    """Fetch the files of torchvision's weights that a configuration will look for, into torch hub's folder.
+    """Fetch the files of parameters that a configuration will look for, into torch hub's folder.
 
-    They are those of VGG for perceptual losses, and AlexNet's, with which the validation of a GAN measures LPIPS.
+    They are those of losses that compare features, of metrics that are asked for by name (`metrics=auto` takes what is
+    there), and AlexNet's, with which the validation of a GAN measures LPIPS.
 
     Raises:
         DataError: some cannot be had; says which file to put where.
@@ -140,25 +144,50 @@ def fetch_weights(config: Config) -> list[Path]:
     # torch comes with it.
     from sr_lightning.metrics.lpips import lpips_backbone_path
 
+    metrics = () if config["metrics"] == AUTO else wanted_metrics(config["metrics"])
     backbones = sorted(
         {
-            term["backbone"]
+            backbone
             for loss in (config["loss"], config["module"].get("pretrain_loss") or {})
             for term in loss.values()
-            if term["_target_"].endswith(".PerceptualLoss") and term["weights"] in ("imagenet", "auto")
+            if (backbone := _backbone_of(term))
         }
+        | {_BACKBONES[name] for name in metrics if name in _BACKBONES}
+        | ({"alexnet"} if "discriminator" in config["module"] and lpips_backbone_path() is None else set())
     )
-    if "discriminator" in config["module"] and lpips_backbone_path() is None:
-        backbones.append("alexnet")
     paths, problems = [], []
     for backbone in backbones:
         try:
             paths.append(_fetch_backbone(backbone, mirrors=config["data"]["mirrors"]))
         except DataError as error:
             problems.append(str(error))
+    if "niqe" in metrics:
+        try:
+            paths.append(_fetch_niqe(mirrors=config["data"]["mirrors"]))
+        except DataError as error:
+            problems.append(str(error))
     if problems:
         raise DataError("the images are ready, weights are not: " + "\n".join(problems))
     return paths
+
+
+def _backbone_of(term: Config) -> str | None:
+    """Return torchvision's name of the network whose features a loss term compares; None where it needs no file."""
+    kind = term["_target_"].removeprefix("sr_lightning.losses.")
+    if kind == "dists.DISTSLoss":
+        return "vgg16"
+    if kind == "lpips.LPIPSLoss":
+        return {"alex": "alexnet", "vgg": "vgg16"}.get(term["backbone"])
+    if kind in ("perceptual.PerceptualLoss", "style.StyleLoss") and term["weights"] in ("imagenet", "auto"):
+        return str(term["backbone"])
+    return None
+
+
+def _fetch_niqe(*, mirrors: Sequence[str]) -> Path:
+    from sr_lightning.metrics.niqe import PARAMETERS
+
+    archive = Archive(PARAMETERS.name, urls=(PARAMETERS.url,), sha256=PARAMETERS.sha256)
+    return fetch(archive, PARAMETERS.expected.parent, mirrors=mirrors).path
 
 
 def _fetch_backbone(backbone: str, *, mirrors: Sequence[str]) -> Path:

@@ -5,6 +5,7 @@ import logging
 import signal
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -15,6 +16,7 @@ import torch
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from sr_lightning.callbacks.stopping import Interrupted
 from sr_lightning.data.benchmarks import EvaluationSet
@@ -25,7 +27,7 @@ from sr_lightning.engine import announce
 from sr_lightning.engine.build import build_logger, build_module, build_network, degradation_name
 from sr_lightning.engine.checkpoint import Resumable, find_resumable, load_network
 from sr_lightning.engine.devices import device_name, number_of_processes, resolve_accelerator
-from sr_lightning.engine.evaluate import bicubic_means, evaluate_set, network_source
+from sr_lightning.engine.evaluate import bicubic_means, evaluate_set, missing_of, network_source
 from sr_lightning.engine.fit import fit, quieten_lightning
 from sr_lightning.engine.images import (
     build_datamodule,
@@ -34,13 +36,15 @@ from sr_lightning.engine.images import (
     validation_pairs,
     validation_set,
 )
+from sr_lightning.engine.named_degradations import SEED, build_degradations
 from sr_lightning.engine.precision import resolve_precision
 from sr_lightning.engine.preflight import check_images
 from sr_lightning.engine.prepare import prepare_images
+from sr_lightning.engine.pretrained import start_from
 from sr_lightning.engine.samples import Samples
-from sr_lightning.losses.perceptual import PerceptualLoss
-from sr_lightning.metrics.lpips import available_lpips
+from sr_lightning.metric_names import AUTO, wanted_metrics
 from sr_lightning.metrics.protocol import get_protocol
+from sr_lightning.metrics.suite import available
 from sr_lightning.modules.base import SuperResolution
 from sr_lightning.networks.multiply_adds import multiply_adds
 from sr_lightning.refusal import Refusal
@@ -53,7 +57,7 @@ from sr_lightning.report.results import Results, git_state, read_results, versio
 log = logging.getLogger(__name__)
 
 # What a continued run takes over from the results of its earlier part.
-CARRIED = ("steps", "hr_pixels", "seconds", "samples_per_second", "best_step")
+CARRIED = ("steps", "hr_pixels", "seconds", "samples_per_second", "best_step", "warm_start")
 
 
 def train(cfg: DictConfig, run_dir: Path) -> dict[str, Any]:
@@ -92,8 +96,9 @@ class Run:
         self.protocol = get_protocol(config["protocol"])
         names = config["names"]
         self.title = f"{names['model']} x{self.scale} {names['data']} {names['loss']}"
-        # The configuration of a run from before there were samples has no such key.
+        # The configuration of an older run has no such keys.
         self.samples = config.get("samples") or {"per_set": 0, "side": 0}
+        self.metrics = wanted_metrics(config.get("metrics", AUTO))
         self.loggers: list[Logger] = []
 
     def execute(self) -> dict[str, Any]:
@@ -162,6 +167,7 @@ class Run:
             "warm_start": None,
             "protocol": self.protocol.as_dict(self.scale),
             "metrics": {},
+            "missing": {},
             "validation": None,
             "features": {},
             "best_step": None,
@@ -172,8 +178,7 @@ class Run:
         if self.rank == 0:
             kept = OmegaConf.to_yaml(OmegaConf.create({**config, "resume": None}))
             write_atomically(self.run_dir / "config.yaml", kept, durable=True)
-        # Without a checkpoint a continued run begins anew.
-        if config["resume"] and self.last.is_file() and path.is_file():
+        if self._goes_on() and path.is_file():
             earlier = read_results(path)
             content |= {key: earlier[key] for key in CARRIED if key in earlier}
         return content
@@ -181,15 +186,17 @@ class Run:
     def _train_and_evaluate(self) -> None:
         config = self.config
         pl.seed_everything(config["seed"], workers=True, verbose=False)
+        # Before images are fetched and decoded: weights that do not fit end the run.
+        network = self._build_network()
         if config["data"]["download"] and self.rank == 0:
             prepare_images(config)
         # A set that is not there is found out now, not after the training.
         sets = reported_sets(config)
+        self.named = build_degradations(config.get("degradations"), scale=self.scale)
         accelerator = resolve_accelerator(config["trainer"]["accelerator"])
         precision = resolve_precision(config["trainer"]["precision"], accelerator)
-        network = build_network(config["model"])
         module = build_module(config, network=network, precision=precision)
-        features = _features(module, patch=self._hr_patch())
+        features = _features(module, patch=self._hr_patch(), channels=config["model"]["channels"])
         module.description["features"] = features
         with announce.packing() as progress:
             datamodule = build_datamodule(config, progress=progress)
@@ -222,6 +229,23 @@ class Run:
             self.loggers = self._build_loggers(begun.step)
         if self.rank == 0:
             self._evaluate([*sets, validation_set(datamodule)], torch.device(accelerator))
+
+    def _goes_on(self) -> bool:
+        """Whether there is a checkpoint to go on from; without one, a continued run begins anew."""
+        return bool(self.config["resume"]) and self.last.is_file()
+
+    def _build_network(self) -> nn.Module:
+        """Build the network, with the weights of a file where the configuration names one."""
+        model = self.config["model"]
+        network = build_network(model)
+        # The configuration of a run from before there was this key has none.
+        if model.get("pretrained") and not self._goes_on():
+            began = start_from(network, model, name=self.config["names"]["model"])
+            self.results.update(warm_start=began.facts)
+            if self.rank == 0:
+                announce.pretrained(began.lines())
+            log.info("%s", began.facts)
+        return network
 
     def _go_back(self, begun: Resumable) -> None:
         """Begin at an earlier step than the last that was noted, and do not count the time of the lost ones twice."""
@@ -277,7 +301,8 @@ class Run:
     def _evaluate(self, sets: list[EvaluationSet], device: torch.device) -> None:
         """Score the best weights on every set, the last being the validation set, and say where things lie.
 
-        Benchmarks are scored on their own LR images; those of the data set on what the run's degradation makes.
+        Benchmarks are scored on their own LR images, and on those of the named degradations; the images of the data set
+        on what the run's degradation makes.
         """
         self._tell_that_it_scores()
         best = self.run_dir / "checkpoints" / "best.ckpt"
@@ -286,25 +311,34 @@ class Run:
         source = network_source(loaded.network, device=device)
         own = own_degradation(self.config)
         protocol = replace(self.protocol, ema=loaded.ema)
-        lpips = available_lpips(device=device)
+        scored = partial(
+            evaluate_set,
+            source=source,
+            protocol=protocol,
+            scale=self.scale,
+            suite=available(self.metrics, device=device),
+            regions=bool(self.config.get("regions")),
+        )
         samples = Samples(**self.samples, scale=self.scale)
-        scores = {
-            chosen.name: evaluate_set(
+        scores: dict[str, Any] = {}
+        for chosen in sets:
+            of_its_own = chosen.name in OWN_SETS
+            scores[chosen.name] = scored(
                 chosen,
-                source=source,
-                protocol=protocol,
-                scale=self.scale,
-                degradation=own if chosen.name in OWN_SETS and chosen.lr is None else None,
+                degradation=own if of_its_own and chosen.lr is None else None,
                 seed=self.config["seed"],
-                lpips=lpips,
                 # Of the images that chose the weights only where there are no others.
                 look=samples.keep if chosen is sets[0] or chosen is not sets[-1] else None,
             )
-            for chosen in sets
-        }
+            for name, degradation in self.named.items() if not of_its_own else ():
+                again = replace(chosen, name=f"{chosen.name}/{name}")
+                scores[again.name] = scored(again, degradation=degradation, seed=SEED)
         samples.write(self.run_dir)
+        missing = missing_of(scores)
         validation = scores.pop("validation")
-        self.results.update(metrics=scores, validation=validation, protocol=protocol.as_dict(self.scale))
+        self.results.update(
+            metrics=scores, missing=missing, validation=validation, protocol=protocol.as_dict(self.scale)
+        )
         announce.results(
             self.results.content,
             loaded=loaded,
@@ -370,15 +404,16 @@ def _keep_log(path: Path | None) -> logging.Handler:
     return handler
 
 
-def _features(module: SuperResolution, *, patch: int) -> dict[str, str]:
-    """Return where the perceptual features of each loss term come from; patches too small for them are refused."""
+def _features(module: SuperResolution, *, patch: int, channels: int) -> dict[str, str]:
+    """Return where the perceptual features of each loss term come from; images that a term cannot take are refused."""
     found = {}
     for loss in (module.loss, getattr(module, "pretrain_loss", None)):
         for name, term in loss.terms.items() if loss is not None else ():
-            if isinstance(term, PerceptualLoss):
-                found[name] = term.source
+            if source := getattr(term, "source", None):
+                found[name] = str(source)
+            if check := getattr(term, "check_images", None):
                 try:
-                    term.features.check_size(patch, patch)
+                    check(channels=channels, height=patch, width=patch)
                 except ValueError as error:
                     raise Refusal(f"loss.{name}: {error}") from error
     return found

@@ -42,13 +42,15 @@ def upscale_file(upscaler: Upscaler, source: Path, target: Path) -> None:
         raise Refusal(f"output: {target} cannot be written: {error}{hint}") from error
 
 
-def run_with_progress(checkpoint: Path, pairs: list[tuple[Path, Path]], *, device: str) -> None:
+def run_with_progress(
+    checkpoint: Path, pairs: list[tuple[Path, Path]], *, device: str, self_ensemble: bool = False
+) -> None:
     """Upscale files one after the other, with a bar on a terminal; one that fails does not stop the others.
 
     Raises:
         Refusal: a file failed; all that failed are named.
     """
-    upscaler = load(checkpoint, device=device)
+    upscaler = load(checkpoint, device=device, self_ensemble=self_ensemble)
     console = rich.get_console()
     failed: list[str] = []
     with Progress(

@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,32 @@ def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
         text: its content.
         durable: whether a loss of power may not leave less either; waits for the disk, some milliseconds.
     """
+    with replacing(path, durable=durable) as partial:
+        partial.write_text(text)
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Let a file be written under another name, which takes the file's place when it is whole.
+
+    Args:
+        path: the file.
+        durable: as of `write_atomically`.
+
+    Yields:
+        The name to write to.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two processes may write the same file: each its own part.
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_text(text)
-    if durable:
-        replace_durably(partial, path)
-    else:
-        os.replace(partial, path)  # noqa: PTH105 - the name says that it is atomic
+    try:
+        yield partial
+        if durable:
+            replace_durably(partial, path)
+        else:
+            os.replace(partial, path)  # noqa: PTH105 - the name says that it is atomic
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def replace_durably(partial: Path, path: Path) -> None:

@@ -19,6 +19,12 @@ IRRELEVANT = (
     "data.max_skipped", "data.allow_overlap", "trainer.accelerator", "trainer.devices", "trainer.num_nodes",
     "trainer.strategy", "trainer.log_every_steps",
 )  # fmt: skip
+# Keys that runs of earlier versions do not have, with the value that means what these did.
+_LATER = {
+    "metrics": "auto", "regions": False, "degradations": None, "model.pretrained": None,
+    "model.pretrained_strict": True,
+}  # fmt: skip
+_ANY = object()
 # Of the facts on a data set, those that say which images it has; of one to evaluate on, how it is scored too.
 _IMAGES = ("kind", "splits")
 _SCORED = (*_IMAGES, "protocol")
@@ -50,6 +56,8 @@ def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
     kept["loss"] = {
         name: term for name, term in kept["loss"].items() if not isinstance(term, Mapping) or "_target_" in term
     }
+    for path, default in _LATER.items():
+        _drop(kept, path.split("."), default)
     facts = kept["data"].get("spec") or {}
     kept["data"]["spec"] = {key: facts[key] for key in _IMAGES if key in facts}
     kept["paths"]["catalogue"] = list(_own_sets(config))
@@ -86,9 +94,11 @@ def _facts(path: Path, changed: int) -> dict[str, Any]:
     return content.get("spec") or {}
 
 
-def _drop(tree: dict[str, Any], path: list[str]) -> None:
+def _drop(tree: dict[str, Any], path: list[str], value: Any = _ANY) -> None:
+    """Take a key away, where it has a value."""
     for part in path[:-1]:
         if not isinstance(tree.get(part), dict):
             return
         tree = tree[part]
-    tree.pop(path[-1], None)
+    if value is _ANY or tree.get(path[-1], _ANY) == value:
+        tree.pop(path[-1], None)

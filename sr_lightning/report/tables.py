@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from sr_lightning.metric_names import ALWAYS, METRICS, with_arrow
+
 # Published PSNR and SSIM: {protocol: {"x4": {"Set5": [psnr, ssim]}}}, as `spec.published` of a model's yaml.
 Published = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 Scores = Mapping[str, Any]
@@ -23,14 +25,15 @@ def score_table(
     published: Mapping[str, Published],
     trained_on: str | None = None,
 ) -> Group:
-    """Return sets x PSNR/SSIM: the network, bicubic beside, and published rows marked as such.
+    """Return sets x metrics: PSNR and SSIM of the network, bicubic beside, published rows marked as such, the rest.
 
     Sets under other protocols stand in tables of their own. Scores that carry `standard` are shown on both LR, with
     the difference between them; published rows, which hold for the one alone, are then left out.
 
     Args:
-        metrics: {set: {psnr, ssim, images, bicubic {psnr, ssim}}}, and where they apply `protocol` (other than the
-            given), `excluded`, `whole`, and `standard` {psnr, ssim, bicubic}: the same on the sets' own LR.
+        metrics: {set: {psnr, ssim, images, bicubic {psnr, ssim}}} with other metrics likewise, and where they apply
+            `regions`, `protocol` (other than the given), `excluded`, `whole`, and `standard` {psnr, ssim, bicubic}: the
+            same on the sets' own LR.
         label: the network's name.
         scale: the upscaling factor.
         protocol: as in `results.json`; printed with the numbers.
@@ -55,7 +58,11 @@ def score_table(
             _add_both_conditions(table, sets, label=label, degradation=rules["degradation"], trained_on=trained_on)
         else:
             _add_scores(table, sets, label=label)
-            _add_published(table, sets, scale=scale, published=published)
+            # Papers print what one look at the image gives; bicubic interpolation is the same from any side.
+            comparable = ("bicubic",) if rules.get("self_ensemble") else tuple(published)
+            plain = {name: row for name, row in published.items() if name in comparable}
+            _add_published(table, sets, scale=scale, published=plain)
+        _add_further(table, sets, label=label)
         # Not as the table's caption, which would be folded to the width of a narrow table.
         parts += [table, f"[dim]{protocol_line(rules)}"]
     return Group(*parts)
@@ -67,7 +74,16 @@ def protocol_line(protocol: Mapping[str, Any]) -> str:
     rounding = "rounded to uint8" if protocol["rounding"] == "uint8" else "not rounded"
     line = f"protocol {protocol['name']}: {colour}, SR {rounding}, border {protocol['border']} px"
     line += f", LR by {protocol['degradation']}" if protocol.get("degradation") else ""
-    return line + (", EMA weights" if protocol.get("ema") else "")
+    line += ", EMA weights" if protocol.get("ema") else ""
+    return line + (", x8 self-ensemble" if protocol.get("self_ensemble") else "")
+
+
+def missing_lines(missing: Mapping[str, str]) -> list[str]:
+    """Say of each metric that could not be computed why, in a line each."""
+    headings = {name: METRICS[name].heading for name in missing}
+    # Most reasons begin with the metric's name.
+    begun = {name: reason.removeprefix(f"{headings[name]} ") for name, reason in missing.items()}
+    return [f"missing  {headings[name]}: {reason}" for name, reason in begun.items()]
 
 
 def mismatch_line(*, trained_on: str | None, scored_on: str | None) -> str | None:
@@ -143,6 +159,37 @@ def _add_both_conditions(
         mismatched = trained and trained_on in (degradation, None)
         what = "penalty of the mismatch" if mismatched else f"change of {name}"
         table.add_row(what, *(f"{change:+.2f}" for change in changes))
+
+
+def _add_further(table: Table, sets: Mapping[str, Scores], *, label: str) -> None:
+    """Add a row for each metric other than PSNR and SSIM, then for each region; bicubic's numbers in brackets."""
+    compares = label != "bicubic"
+    for name in METRICS:
+        if name in ALWAYS or not any(name in scores for scores in sets.values()):
+            continue
+        digits = METRICS[name].digits
+        cells = [_beside(scores, scores["bicubic"], name, digits, compares=compares) for scores in sets.values()]
+        table.add_row(with_arrow(name) + (" (bicubic)" if compares else ""), *cells)
+    for region in dict.fromkeys(region for scores in sets.values() for region in scores.get("regions", {})):
+        found = [scores.get("regions", {}) for scores in sets.values()]
+        table.add_row(
+            f"PSNR on {region}" + (" (bicubic)" if compares else ""),
+            *(_region(each, region, compares=compares) for each in found),
+        )
+
+
+def _region(regions: Scores, region: str, *, compares: bool) -> str:
+    """Return PSNR within a region, and the share of the pixels that it has."""
+    if region not in regions:
+        return "-"
+    share = regions[region]["pixels"] / sum(each["pixels"] for each in regions.values())
+    return f"{_beside(regions[region], regions[region]['bicubic'], 'psnr', 2, compares=compares)}, {share:.0%}"
+
+
+def _beside(scores: Scores, bicubic: Scores, name: str, digits: int, *, compares: bool) -> str:
+    if name not in scores:
+        return "-"
+    return f"{scores[name]:.{digits}f}" + (f" ({bicubic[name]:.{digits}f})" if compares and name in bicubic else "")
 
 
 def _cell(scores: Scores) -> str:

@@ -14,8 +14,8 @@ from sr_lightning.modules.schedules import Constant
 
 REFUSED = [
     # unknown choices
-    ("model=edsr_baselin", "model: expected one of bicubic, edsr,", "got 'edsr_baselin'", "mean 'edsr_baseline'?"),
-    ("loss=l3", "loss: expected one of charbonnier, l1,", "got 'l3'", "mean 'l1'?"),
+    ("model=edsr_baselin", "model: expected one of ", " bicubic, ", "got 'edsr_baselin'", "mean 'edsr_baseline'?"),
+    ("loss=l3", "loss: expected one of charbonnier, dists,", "got 'l3'", "mean 'l1'?"),
     ("loss=[l1,percptual]", "loss: expected one of", "got 'percptual'", "mean 'perceptual'?"),
     ("loss=[]", "loss: expected one of", "got none of them"),
     ("data=smaple", "data: expected one of bsd100, bsds300, ", "got 'smaple'", "mean 'sample'?"),
@@ -35,9 +35,9 @@ REFUSED = [
     ("+model.widht=8", "unknown key 'model.widht'", "mean 'model.width'?"),
     ("loss.l1.wieght=2", "unknown key 'loss.l1.wieght'", "mean 'loss.l1.weight'?"),
     ("+loss.foo.weight=1", "unknown key 'loss.foo.weight': the loss has no term 'foo'; it has l1"),
-    ("loss.perceptual.weight=1", "unknown key 'loss.perceptual.weight'", "loss=perceptual or loss=srgan has it"),
+    ("loss.perceptual.weight=1", "unknown key 'loss.perceptual.weight'", "loss=perceptual or ", " has it"),
     ("module.adversarial.kind=vanilla", "unknown key 'module.adversarial.kind'", "module=gan has it"),
-    ("model.mapping_width=8", "unknown key 'model.mapping_width'", "model=espcn or model=srcnn"),
+    ("model.mapping_width=8", "unknown key 'model.mapping_width'", "model=espcn or model=fsrcnn or model=srcnn"),
     ("module/discriminator=patch", "module/discriminator: module=pixel has no such part; module=gan has it"),
     ("lr=1e-3", "unknown key 'lr'", "mean 'optimizer.lr'?"),
     ("max_steps=5", "unknown key 'max_steps'", "mean 'trainer.max_steps'?"),

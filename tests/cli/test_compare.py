@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from sr_lightning.cli import compare
-from sr_lightning.cli.check import CHOICES
+from sr_lightning.cli.check import CHOICES, CHOICES_IN
 from sr_lightning.sweeps.manifest import ListedCell, write_manifest
+from sr_lightning.weights.write import FORMATS
 
 
 @pytest.fixture
@@ -225,6 +226,7 @@ def test_blind_test_is_handed_over(monkeypatch, tmp_path, synthetic_runs):
 
 def test_formats_are_those_of_the_suffixes():
     assert set(CHOICES["format"]) == set(compare.SUFFIXES) == set(compare.MARKS)
+    assert CHOICES_IN["export"]["format"] == FORMATS
 
 
 def test_as_a_program_it_imports_no_torch(tmp_path, runs, repository):

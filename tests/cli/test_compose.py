@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from sr_lightning.cli.compose import Composer, cells, parse_overrides, without_fragments
+from sr_lightning.cli.compose import Composer, cells, grammar, parse_overrides, without_fragments
 from sr_lightning.refusal import Refusal
 
 
@@ -147,3 +147,13 @@ def test_fragments():
 def test_unreadable_override_is_refused():
     with pytest.raises(Refusal, match="cannot read 'a b'"):
         parse_overrides(["a b"])
+
+
+def test_plain_values_come_back_from_hydras_grammar():
+    value = {
+        "_target_": "a.b.C", "text": "Huszár, it's {a: 'b'} \\", "empty": "", "blank": " x ", "number": "4",
+        "nothing": None, "yes": True, "floats": [1e-5, 0.5, -2.0], "integer": -3, "lists": [[1, 2], []],
+        "nested": {"x2": {"Set5": [1.0]}}, "none": {},
+    }  # fmt: skip
+    [override] = parse_overrides([f"model={grammar(value)}"])
+    assert override.value() == value

@@ -22,7 +22,7 @@ def named(refusal: str) -> list[str]:
         ("data=bsds300", "data.root=it's [here], so", "eval=[set5]", "data.holdout=7", "data.store=ram"),
         ("data=mix", "data.root=none", "data.sets={t91: 1, bsds300: 2}", "loss=[l1,charbonnier]"),
         ("data=div2k", "data.root=none", "data.val=set5", "data.mirrors=[http://host/a, /b]", "preflight=only"),
-        ("experiment=edsr_baseline_paper", "scale=2", "data.root=none"),
+        ("experiment=edsr_baseline", "scale=2", "data.root=none"),
         ("++data.holdout=3", "data=t91", "data.root=none", "optimizer.eps=1e-7"),
     ],
 )

@@ -1,5 +1,7 @@
 """What does not fit together: scale, patch, batch, module, data."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,10 @@ FOLDER = "data=folder"
     [
         (("scale=5",), "model=edsr_baseline supports scale 2, 3, 4, 8, got scale=5."),
         (("model=bicubic",), "model=bicubic has no parameters"),
+        (("model.pretrained=no.pth",), "model.pretrained: expected a file, got no.pth, which is not there."),
+        (("model.pretrained=.",), "model.pretrained: expected a file, got ., which is a folder."),
+        (("model.pretrained_strict=maybe",), "model.pretrained_strict: expected true or false, got 'maybe'"),
+        (("model.pretraned=x",), "did you mean 'model.pretrained'?"),
         (
             ("data.hr_patch=50",),
             "data.hr_patch: model=edsr_baseline at scale=4 takes a multiple of 4 from 4 on, got 50",
@@ -52,9 +58,31 @@ FOLDER = "data=folder"
         (("data.crop=center",), "data.crop: expected one of random, centre, whole, resize, got 'center'"),
         (("data.max_skipped=2",), "data.max_skipped: expected a share between 0 and 1, got 2"),
         (("data.scales=[2,4]",), "sweep over them instead: -m scale=2,4"),
+        (("model=mdsr", "data.scales=[2,3]"), "data.scales: expected scale=4, which validation scores, among them"),
+        (("model=span", "model.channels=1"), "model=span takes images of 3 channels, got model.channels=1."),
+        (
+            ("model=hat", "data.lr_patch=40"),
+            "data.lr_patch: model=hat takes a multiple of 16 from 16 on, got 40; data.lr_patch=32 fits.",
+        ),
+        (("model=hat", "model.window_size=8", "data.lr_patch=20"), "takes a multiple of 8 from 8 on, got 20"),
+        (
+            ("model=dat", "data.batch_size=2", "module.accumulate=2"),
+            "model=dat trains on 2 images at once or more, got 1 on each device; data.batch_size=4 fits.",
+        ),
+        (("model=hat", "model.window_sise=8"), "did you mean 'model.window_size'?"),
+        (("model=carn_m", "scale=8"), "model=carn_m supports scale 2, 3, 4, got scale=8."),
+        (("model=lapsrn", "scale=3"), "model=lapsrn supports scale 2, 4, 8, got scale=3."),
+        (
+            ("module=pyramid",),
+            "module=pyramid trains networks that give an image at each level, which model=edsr_baseline does not; use "
+            "module=pixel.",
+        ),
         (("data.store=off", "data.device_cache=true"), "choose one"),
         (("degradation=blur_down", "data.lr_dir=x"), "leave one of the two out"),
         (("degradation=blur_down", "protocol=y_chain", "model=srcnn"), "no other degradation can"),
+        (("metrics=[dist]",), "expected auto or some of psnr, ssim, ms_ssim, lpips, dists, niqe, lsd, got 'dist'"),
+        (("degradations=[clasical]",), "got 'clasical'; did you mean 'classical'?"),
+        (("degradations=[classical]", "protocol=y_chain", "model=srcnn"), "protocol=y_chain makes it of Y"),
         (("preflight=onyl",), "preflight: expected one of check, only, got 'onyl'"),
         ((FOLDER,), "data.train_dir: expected a folder of images, got nothing; say data.train_dir=PATH"),
         (("eval=[set5]",), "data.root: expected a folder with evaluation sets"),
@@ -68,6 +96,14 @@ def test_what_a_refusal_recommends_is_accepted(command):
     for fits in ("data.hr_patch=20", "data.lr_patch=5"):
         assert not command("train", "model=srgan", fits).error
     assert not command("train", "data.hr_patch=48").error
+
+
+def test_without_an_extra_it_says_what_to_install(refusal, monkeypatch):
+    monkeypatch.setitem(sys.modules, "spandrel", None)
+    assert refusal("model=hat") == (
+        "model=hat: spandrel.architectures.HAT.HAT needs the package spandrel, which is not there; say "
+        "`pip install '.[spandrel]'`."
+    )
 
 
 def test_luma_network_may_be_validated_on_luma(command):
@@ -197,6 +233,11 @@ def test_training_and_lr_folders_belong_together(refusal, command, photos):
     (lr / "bx2.png").unlink()
     assert "data.lr_dir: expected one LR image for" in refusal(*folders, f"data.lr_dir={lr}")
     assert "data.val_lr_dir: expected a folder of LR images" in refusal(*folders, "data.val_lr_dir=nowhere")
+
+
+@pytest.mark.parametrize("arguments", [("model=lapsrn",), ("model=mdsr",), ("model=carn_m", "data.scales=null")])
+def test_networks_of_levels_and_of_several_scales_are_accepted(command, arguments):
+    assert not command("train", *arguments).error
 
 
 def test_several_scales_need_a_network_for_them(refusal, command, tmp_path):

@@ -62,6 +62,20 @@ def test_resume_goes_on_with_the_runs_own_configuration(command, run_folder):
     assert (tree["resume"], list(tree["loss"])) == (str(run_folder), ["l1", "mse"])
 
 
+def test_resume_takes_a_run_from_before_there_were_metrics_to_choose(command, run_folder):
+    config = OmegaConf.load(run_folder / "config.yaml")
+    for key in ("metrics", "regions", "degradations"):
+        del config[key]
+    OmegaConf.save(config, run_folder / "config.yaml")
+    assert not command("train", f"resume={run_folder}", "trainer.max_steps=20").error
+
+
+def test_resume_may_score_by_other_metrics(command, run_folder):
+    changed = ("metrics=[niqe]", "regions=true", "degradations=[blur_down]")
+    tree = command("train", f"resume={run_folder}", *changed).tree
+    assert (tree["metrics"], tree["regions"], tree["degradations"]) == (["niqe"], True, ["blur_down"])
+
+
 def test_resume_takes_a_quoted_and_a_relative_path(command, run_folder):
     quoted = str(run_folder).replace("'", "\\'")
     for path in (f"'{quoted}'", "runs/it's [a] run, 1"):

@@ -17,7 +17,7 @@ def tree(tmp_path):
         if path.suffix == ".txt":
             path.write_text("hello")
         else:
-            Image.new("RGB", (6, 5), (200, 100, 50)).save(path)
+            Image.linear_gradient("L").rotate(30).resize((6, 5)).convert("RGB").save(path)
     return tmp_path / "in put"
 
 
@@ -103,6 +103,9 @@ def test_from_end_to_end(monkeypatch, capsys, tmp_path, tree):
     assert run(monkeypatch, *arguments) == 1
     assert "is already there" in capsys.readouterr().err
     assert run(monkeypatch, *arguments, "overwrite=true") == 0
+    plain = (tmp_path / "out [x3]" / "a.png").read_bytes()
+    assert run(monkeypatch, *arguments, "overwrite=true", "self_ensemble=true") == 0
+    assert (tmp_path / "out [x3]" / "a.png").read_bytes() != plain
     # One unreadable file: the others are made, and the exit code tells.
     (tree / "a.png").write_text("hello")
     (tmp_path / "out [x3]" / "b.png").unlink()

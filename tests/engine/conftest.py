@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from sr_lightning.callbacks.ema import EMA_KEY
 from sr_lightning.cli.compose import Composer
 from sr_lightning.data.benchmarks import EvaluationSet
 from sr_lightning.engine.build import build_module, build_network
 from sr_lightning.functional.resize import downscale_uint8
+from sr_lightning.weights.own import EMA_KEY
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +46,17 @@ def rgb_checkpoint(save_checkpoint: Callable[..., Path]) -> Path:
 def luma_checkpoint(save_checkpoint: Callable[..., Path]) -> Path:
     """A network for Y at x2."""
     return save_checkpoint("model=espcn", "scale=2", "model.width=4", "model.mapping_width=4")
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[..., Path]:
+    """Save anything by torch.save: `saved(content, "best.ckpt")`."""
+
+    def save(content: object, name: str) -> Path:
+        torch.save(content, tmp_path / name)
+        return tmp_path / name
+
+    return save
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from sr_lightning.engine.devices import device_name, number_of_processes, resolv
 
 
 @pytest.mark.parametrize(
-    ("devices", "num_nodes", "gan", "expected"),
+    ("devices", "num_nodes", "partial", "expected"),
     [
         (1, 1, False, "auto"),
         ("1", 1, True, "auto"),
@@ -18,8 +18,8 @@ from sr_lightning.engine.devices import device_name, number_of_processes, resolv
         (1, 2, False, "ddp"),
     ],
 )
-def test_several_devices_work_together(devices: object, num_nodes: int, gan: bool, expected: str) -> None:
-    assert resolve_strategy("auto", devices=devices, num_nodes=num_nodes, gan=gan) == expected
+def test_several_devices_work_together(devices: object, num_nodes: int, partial: bool, expected: str) -> None:
+    assert resolve_strategy("auto", devices=devices, num_nodes=num_nodes, partial=partial) == expected
 
 
 def test_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:

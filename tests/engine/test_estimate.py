@@ -38,6 +38,7 @@ def config():
 KINDS = {
     "accumulated": ("module.accumulate=2",),
     "perceptual": ("loss=perceptual", "loss.perceptual.weights=nowhere.pth"),
+    "late": ("loss=[l1,ldl]", "loss.ldl.start=1000", "callbacks=ema"),
     "made on the device": ("degradation=second_order",),
     "compiled": ("compile=true",),
     "gan": ("module=gan", "module.discriminator.width=4", "module.discriminator.hidden=8", "trainer.max_steps=10"),

@@ -21,6 +21,7 @@ from sr_lightning.engine.evaluate import (
     degraded,
     evaluate_set,
     image_source,
+    missing_of,
     network_source,
     rules_of,
 )
@@ -29,6 +30,7 @@ from sr_lightning.functional.quantize import to_8_bits
 from sr_lightning.functional.resize import downscale_uint8
 from sr_lightning.metrics.protocol import PROTOCOLS, prepare
 from sr_lightning.metrics.spectrum import log_spectral_distance
+from sr_lightning.metrics.suite import Suite, available
 from sr_lightning.networks.bicubic import Bicubic
 from sr_lightning.networks.espcn import ESPCN
 from sr_lightning.refusal import Refusal
@@ -167,17 +169,21 @@ def test_bicubic_lacks_detail(shared):
     assert 5 < distances[0] < distances[1] < 30
 
 
-def red(sr, hr):
+def red(views):
     """Stands in for LPIPS: how far the red of two pictures is apart."""
-    assert sr.shape == hr.shape
-    assert sr.dtype == hr.dtype == torch.float32
-    return float((sr[:, 0] - hr[:, 0]).abs().mean())
+    assert views.sr.shape == views.hr.shape
+    if views.sr.shape[1] != 3 or min(views.sr.shape[-2:]) < 31:
+        raise ValueError("colours of 31 pixels are needed.")
+    return float((views.sr[:, 0] - views.hr[:, 0]).abs().mean())
+
+
+WITH_LPIPS = Suite({**available(("psnr", "ssim")).measures, "lpips": red}, {"niqe": "its file is not here."})
 
 
 def test_lpips_of_all_images_where_it_is_there(evaluation_set):
     found, rules = evaluation_set(), PROTOCOLS["rgb_to_y"]
     arguments = {"source": Source(lambda pair, index: pair.hr + 0.11), "protocol": rules, "scale": 2}
-    scores = evaluate_set(found, lpips=red, **arguments)
+    scores = evaluate_set(found, suite=WITH_LPIPS, **arguments)
     values = [each["lpips"] for each in scores["per_image"].values()]
     assert scores["lpips"] == pytest.approx(sum(values) / 2)
     # What a file holds is compared: nothing above 1, and on its 256 levels.
@@ -185,19 +191,87 @@ def test_lpips_of_all_images_where_it_is_there(evaluation_set):
     rounded = ((hr + 0.11).clamp(0, 1) * 255).round() / 255
     assert values[0] == pytest.approx(float((rounded - hr).abs().mean()), abs=1e-6)
     assert scores["bicubic"]["lpips"] > 0
-    assert "lpips" not in evaluate_set(found, **arguments)
+    assert scores["missing"] == {"niqe": "its file is not here."}
+    plain = evaluate_set(found, **arguments)
+    assert set(plain["per_image"]["baby"]) == {"psnr", "ssim", "lsd"}
+    assert plain["missing"] == {
+        "ms_ssim": "baby: MS-SSIM needs sides of at least 176 pixels, got 36x42 (2 of 2 images)"
+    }
     # Luma has no colours to compare.
-    luma = {**arguments, "protocol": PROTOCOLS["y_chain"]}
-    assert "lpips" not in evaluate_set(found, lpips=red, **luma)
+    luma = evaluate_set(found, suite=WITH_LPIPS, **{**arguments, "protocol": PROTOCOLS["y_chain"]})
+    assert "lpips" not in luma
+    assert luma["missing"]["lpips"] == "baby: colours of 31 pixels are needed (2 of 2 images)"
 
 
 def test_a_set_with_an_image_too_small_for_lpips_has_no_mean_of_it(evaluation_set):
     found, rules = evaluation_set(lr=None), PROTOCOLS["rgb"]
     Image.open(found.hr[1]).crop((0, 0, 30, 40)).save(found.hr[1])
-    scores = evaluate_set(found, source=bicubic(2, rules), protocol=rules, scale=2, lpips=red)
+    scores = evaluate_set(found, source=bicubic(2, rules), protocol=rules, scale=2, suite=WITH_LPIPS)
     assert "lpips" not in scores
     assert "lpips" not in scores["bicubic"]
+    assert scores["missing"]["lpips"] == "bridge: colours of 31 pixels are needed"
     assert ["lpips" in each for each in scores["per_image"].values()] == [True, False]
+
+
+def test_what_is_missing_is_gathered_from_all_sets():
+    assert missing_of({"a": {}, "b": {"missing": {}}}) == {}
+    everywhere = {"missing": {"lpips": "no file"}}
+    assert missing_of({"a": everywhere, "b": everywhere}) == {"lpips": "no file"}
+    assert missing_of({"a": everywhere, "b": {}}) == {"lpips": "a: no file"}
+    other = {"missing": {"lpips": "too small", "niqe": "flat"}}
+    assert missing_of({"a": everywhere, "b": other}) == {"lpips": "a: no file; b: too small", "niqe": "b: flat"}
+
+
+def test_regions(evaluation_set):
+    found, rules = evaluation_set(lr=None), PROTOCOLS["rgb"]
+    image = np.array(Image.open(found.hr[0]))
+    image[:, :20] = 128  # a flat part, in one of the images alone
+    Image.fromarray(image).save(found.hr[0])
+    arguments = {"source": Source(lambda pair, index: pair.hr + 0.1), "protocol": rules, "scale": 2}
+    scores = evaluate_set(found, regions=True, **arguments)
+    plain = evaluate_set(found, **arguments)
+    assert {key: scores[key] for key in plain} == plain
+    regions = scores["regions"]
+    assert list(regions) == ["edges", "texture", "flat"]
+    for name in ("baby", "bridge"):
+        own = [each["per_image"][name] for each in regions.values() if name in each["per_image"]]
+        errors = sum(each["pixels"] * 10 ** (-each["psnr"] / 10) for each in own) / sum(each["pixels"] for each in own)
+        assert -10 * np.log10(errors) == pytest.approx(scores["per_image"][name]["psnr"], rel=1e-9)
+    edges = regions["edges"]
+    assert edges["pixels"] == sum(each["pixels"] for each in edges["per_image"].values())
+    assert edges["psnr"] == pytest.approx(np.mean([each["psnr"] for each in edges["per_image"].values()]))
+    # What bicubic gets wrong is not flat; the network here errs the same everywhere.
+    assert regions["flat"]["bicubic"]["psnr"] > edges["bicubic"]["psnr"] + 3
+    assert abs(regions["flat"]["psnr"] - edges["psnr"]) < 3
+
+
+def test_a_region_that_no_image_has_is_left_out(evaluation_set):
+    found, rules = evaluation_set(lr=None), PROTOCOLS["rgb"]
+    for path in found.hr:
+        Image.new("RGB", (40, 40), (90, 90, 90)).save(path)
+    source = Source(lambda pair, index: pair.hr + 0.1)
+    scores = evaluate_set(found, source=source, protocol=rules, scale=2, regions=True)
+    assert {name: each["pixels"] for name, each in scores["regions"].items()} == {"flat": 2 * 36 * 36}
+
+
+def test_self_ensemble_is_the_mean_over_eight_views(evaluation_set):
+    found, rules = evaluation_set(), PROTOCOLS["rgb_to_y"]
+    torch.manual_seed(0)
+    network = ESPCN(scale=2, channels=1, width=4, mapping_width=4)
+    seen = {False: [], True: []}
+    for ensemble, kept in seen.items():
+        source = network_source(network, device=CPU, self_ensemble=ensemble)
+        evaluate_set(found, source=source, protocol=rules, scale=2, look=kept.append)
+    one = network_source(network, device=CPU)
+    for plain, mean in zip(seen[False], seen[True], strict=True):
+        turned = [(k, flip) for k in range(4) for flip in (False, True)]
+        total = 0
+        for quarter, flip in turned:
+            lr = torch.rot90(plain.pair.lr, quarter, (2, 3))
+            sr = one.make(plain.pair._replace(lr=lr.flip(3) if flip else lr), 0)
+            total = total + torch.rot90(sr.flip(3) if flip else sr, -quarter, (2, 3))
+        assert torch.allclose(mean.sr, total / 8, rtol=0, atol=1e-6)
+        assert (mean.sr - plain.sr).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -457,6 +457,40 @@ def test_weights_that_cannot_be_had_say_which_file_goes_where(config, hub):
         assert f"put {name} into {hub}" in message
 
 
+def test_metrics_that_are_asked_for_by_name_get_their_files(config, server, hub, monkeypatch):
+    from torchvision.models import AlexNet_Weights, VGG16_Weights
+
+    from sr_lightning.metrics import niqe
+
+    names = {}
+    for title, weights in (("alexnet", AlexNet_Weights), ("vgg16", VGG16_Weights)):
+        names[title] = f"{title}-{hashlib.sha256(title.encode()).hexdigest()[:8]}.pth"
+        monkeypatch.setattr(weights.IMAGENET1K_V1._value_, "url", f"http://127.0.0.1:9/{names[title]}")
+        (server.folder / names[title]).write_bytes(title.encode())
+    (server.folder / "niqe_pris_params.npz").write_bytes(b"statistics")
+    mirrors = f"data.mirrors=[{server.url}]"
+    # Another file by that name is not taken.
+    with pytest.raises(DataError, match=r"niqe_pris_params\.npz could not be fetched"):
+        fetch_weights(config("metrics=niqe", mirrors))
+    checksum = hashlib.sha256(b"statistics").hexdigest()
+    monkeypatch.setattr(niqe, "PARAMETERS", module.replace(niqe.PARAMETERS, sha256=checksum))
+    found = fetch_weights(config("metrics=[psnr,lpips,dists,niqe]", mirrors))
+    assert found == [hub / names["alexnet"], hub / names["vgg16"], hub / "niqe_pris_params.npz"]
+    assert all(path.is_file() for path in found)
+    # What is taken where it is there is not fetched.
+    assert fetch_weights(config("metrics=auto", mirrors)) == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "file"),
+    [("style", "vgg16-397923af.pth"), ("dists", "vgg16-397923af.pth"), ("lpips", "alexnet-owt-7be5be79.pth")],
+)
+def test_losses_that_compare_features_get_their_files(config, hub, loss, file):
+    chosen = ["loss.lpips.backbone=alex"] if loss == "lpips" else []
+    with pytest.raises(DataError, match=f"put {file} into {hub}"):
+        fetch_weights(config(f"loss=[l1,{loss}]", *chosen))
+
+
 def test_weights_that_nobody_needs_are_not_fetched(config, hub, tmp_path):
     assert fetch_weights(config()) == []
     assert fetch_weights(config("loss=perceptual", "loss.perceptual.weights=random")) == []

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from sr_lightning.cli.compose import Composer
+from sr_lightning.engine.report_scores import report_scores
 from sr_lightning.engine.train import train
 from sr_lightning.refusal import Refusal
 from sr_lightning.report.identity import config_hash
@@ -194,6 +195,12 @@ def test_the_same_seed_gives_the_same_run(run_tiny: Run, tmp_path: Path, model: 
 
 
 EMA = ("callbacks=ema", "callbacks.ema.decay=0.9")
+LATE_TERMS = ("loss=[l1,ldl,lr_consistency]", "+loss@loss.late=ssim", "loss.late.start=1", "loss.late.ramp=3")
+UNET_GAN = (
+    "module=gan", "module/discriminator=unet", "module.discriminator.width=4", "module.pretrain_steps=1",
+    "module.adversarial.kind=relativistic_average", "module.adversarial.penalty=gradient",
+    "module.adversarial.penalty_every=2",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -206,6 +213,9 @@ EMA = ("callbacks=ema", "callbacks.ema.decay=0.9")
         ("srgan", 1, 5, ("module.pretrain_steps=3", *EMA)),
         ("srgan", 3, 5, ("module.pretrain_steps=3",)),
         ("srgan", 3, 5, ("module.pretrain_steps=1", "module.accumulate=2", "scheduler=multistep")),
+        # In the middle of a ramp, with a term that looks at the average.
+        ("edsr_baseline", 3, 6, (*EMA, *LATE_TERMS)),
+        ("edsr_baseline", 3, 6, (*EMA, *LATE_TERMS, *UNET_GAN)),
     ],
 )
 def test_resumed_equals_uninterrupted(
@@ -325,14 +335,15 @@ def test_resuming_a_finished_run_only_scores_it_again(run_tiny: Run, tmp_path: P
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == changed
 
 
-def test_a_run_from_before_there_were_samples_goes_on(
+def test_a_run_from_before_there_were_these_keys_goes_on(
     run_tiny: Run, tiny_arguments: Callable[..., list[str]], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     run_tiny("edsr_baseline", folder, "samples.per_set=0", "trainer.max_steps=2")
     assert not (folder / "samples").exists()
     tree = Composer("train").compose(tiny_arguments("edsr_baseline", f"resume={folder}")).tree
-    del tree["samples"]
+    for key in ("samples", "metrics", "regions", "degradations"):
+        del tree[key]
     assert train(OmegaConf.create(tree), folder)["status"] == "finished"
     assert not (folder / "samples").exists()
 
@@ -542,6 +553,39 @@ def test_incomplete_sets_are_told_and_recorded(
     assert results["metrics"]["Set5"]["whole"] == 5
     assert results["images"] == {"set14": {"found": 3, "expected": 14}, "folder": {"found": 3, "expected": None}}
     assert read(tmp_path / "run")["images"] == results["images"]
+
+
+def test_benchmarks_are_scored_on_named_degradations_too(
+    run_tiny: Run, tmp_path: Path, tiny_images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_images(tiny_images / "val", tmp_path / "sets" / "Set5" / "HR")
+    named = "degradations={noise_down:{sigma:3},pil:resize}"
+    arguments = f"data.root={tmp_path / 'sets'}", named, "metrics=[niqe]", "regions=true", "trainer.max_steps=1"
+    copy_images(tiny_images / "val", tmp_path / "other")
+    for number, path in enumerate(sorted((tmp_path / "other").iterdir())):
+        Image.open(path).rotate(180).crop((4, 4, 40, 36)).save(tmp_path / "other" / f"v{number}.png")
+        path.unlink()
+    results = run_tiny("edsr_baseline", tmp_path / "run", *arguments, f"data.val_dir={tmp_path / 'other'}", "seed=7")
+    assert list(results["metrics"]) == ["Set5", "Set5/noise_down", "Set5/pil"]
+    assert "protocol" not in results["metrics"]["Set5"]
+    assert results["metrics"]["Set5/pil"]["protocol"]["degradation"] == "resize_pil_x2"
+    for scores in (*results["metrics"].values(), results["validation"]):
+        assert set(scores) >= {"psnr", "ssim", "bicubic", "per_image", "regions", "missing"}
+        assert not {"lsd", "niqe"} & set(scores)
+    assert results["missing"].keys() == {"niqe"}
+    assert "niqe_pris_params.npz" in results["missing"]["niqe"]
+    told = " ".join(capsys.readouterr().out.split())
+    assert "missing NIQE: " in told
+    assert "Set5/pil (3 of 5)" in told
+    # The samples are of the sets as they are.
+    assert {sample.set for sample in read_samples(tmp_path / "run")} == {"Set5"}
+
+    # `evaluate` scores the same weights on the same LR, whatever the training's seed.
+    config = Composer("evaluate").compose(["eval=set5", arguments[0], named, "metrics=[niqe]"]).tree
+    path = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    again = report_scores({**config, "checkpoint": str(path)}, published_bicubic={})
+    for name, scores in results["metrics"].items():
+        assert again["metrics"][name]["per_image"] == scores["per_image"]
 
 
 def test_training_on_what_is_evaluated_stops_unless_it_is_allowed(

@@ -73,13 +73,23 @@ class Note(pl.Callback):
 """
 
 
-@pytest.mark.parametrize("model", ["edsr_baseline", "srgan"])
+# Without batch norm, but with the vectors of spectral norms and mixtures that are drawn.
+UNET_GAN = (
+    "module=gan", "module/discriminator=unet", "module.discriminator.width=4", "module.pretrain_steps=1",
+    "module.adversarial.penalty=gradient", "loss=[l1,ldl,lr_consistency]", "+loss@loss.late=ssim", "loss.late.start=1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides"),
+    [("edsr_baseline", ()), pytest.param("edsr_baseline", UNET_GAN, marks=pytest.mark.slow), ("srgan", ())],
+)
 def test_two_processes_train_one_network(
-    start: Callable[..., subprocess.Popen[str]], run_tiny: Any, tmp_path: Path, model: str
+    start: Callable[..., subprocess.Popen[str]], run_tiny: Any, tmp_path: Path, model: str, overrides: tuple[str, ...]
 ) -> None:
     (tmp_path / "note_weights.py").write_text(NOTE_WEIGHTS)
     process = start(
-        model, "callbacks=ema", "+callbacks.note._target_=note_weights.Note",
+        model, *overrides, "callbacks=ema", "+callbacks.note._target_=note_weights.Note",
         extra={"PYTHONPATH": str(tmp_path), "NOTES": str(tmp_path)},
     )  # fmt: skip
     output, _ = process.communicate(timeout=120)
@@ -102,7 +112,7 @@ def test_two_processes_train_one_network(
     if model == "edsr_baseline":
         # The same samples, the mean of the losses, the same weights: without batch norm the number of devices changes
         # nothing.
-        run_tiny(model, tmp_path / "one", "data.batch_size=4", "callbacks=ema")
+        run_tiny(model, tmp_path / "one", *overrides, "data.batch_size=4", "callbacks=ema")
         with (tmp_path / "one" / "metrics.csv").open() as file:
             for mine, theirs in zip(rows, csv.DictReader(file), strict=True):
                 assert {k: float(v or 0) for k, v in mine.items()} == pytest.approx(
@@ -167,3 +177,18 @@ def test_a_sweep_of_distributed_runs_in_one_process(
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert [read(tmp_path / seed)["status"] for seed in ("1", "2")] == ["finished", "finished"]
+
+
+@pytest.mark.slow
+def test_two_processes_train_a_network_for_several_scales(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "note_weights.py").write_text(NOTE_WEIGHTS)
+    extra = {"PYTHONPATH": str(tmp_path), "NOTES": str(tmp_path)}
+    process = start("mdsr", "+callbacks.note._target_=note_weights.Note", extra=extra)
+
+    output, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 0, output
+    assert read(tmp_path / "run")["status"] == "finished"
+    assert (tmp_path / "rank0").read_text() == (tmp_path / "rank1").read_text()

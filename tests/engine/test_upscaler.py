@@ -65,6 +65,20 @@ def test_it_is_the_network(rgb_checkpoint):
     assert not upscaler(lr).requires_grad
 
 
+def test_self_ensemble_is_the_mean_over_eight_views(rgb_checkpoint):
+    upscaler = sr_lightning.load(str(rgb_checkpoint), device="cpu", self_ensemble=True)
+    plain = sr_lightning.load(str(rgb_checkpoint), device="cpu")
+    lr, total = torch.rand(1, 3, 6, 5), 0
+    with torch.no_grad():
+        for turns in range(4):
+            turned = torch.rot90(lr, turns, (2, 3))
+            total = total + torch.rot90(plain.network(turned), -turns, (2, 3))
+            total = total + torch.rot90(plain.network(turned.flip(3)).flip(3), -turns, (2, 3))
+    # Clamped once, at the end.
+    torch.testing.assert_close(upscaler(lr), (total / 8).clamp(0, 1))
+    assert (upscaler(lr) - plain(lr)).abs().max() > 1e-3
+
+
 def test_views_and_read_only_arrays(upscaler):
     array = pixels(8, 9, 3)
     array.setflags(write=False)

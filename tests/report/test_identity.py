@@ -42,12 +42,23 @@ def test_what_a_run_does_not_depend_on_leaves_its_folder(config, path, value):
     [
         ("seed", 1), ("scale", 3), ("trainer.max_steps", 7), ("trainer.precision", "32-true"), ("optimizer.lr", 0.5),
         ("data.batch_size", 3), ("names.data", "t91"), ("eval", ["set5"]),
+        ("model.pretrained", "/weights.pth"), ("model.pretrained_strict", False),
+        ("metrics", ["lpips"]), ("regions", True), ("degradations", ["blur_down"]),
         ("protocol", "rgb"), ("loss.mse.weight", 2.0), ("model.channels", 3),
         ("data.train_dir", "/elsewhere"), ("data.spec.splits", {"train": {"images": 1}}),
     ],
 )  # fmt: skip
 def test_what_a_run_depends_on_makes_it_another(config, path, value):
     assert config_hash(changed(config, path, value)) != config_hash(config)
+
+
+def test_keys_of_later_versions_leave_the_hash_as_it_was(config):
+    earlier = copy.deepcopy(config)
+    for key in ("metrics", "regions", "degradations"):
+        del earlier[key]
+    for key in ("pretrained", "pretrained_strict"):
+        del earlier["model"][key]
+    assert config_hash(earlier) == config_hash(config)
 
 
 @pytest.mark.parametrize(("key", "value"), [("data.val", "mine"), ("eval", ["Grandma's"]), ("eval", "theirs")])

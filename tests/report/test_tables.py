@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from sr_lightning.metrics.protocol import PROTOCOLS
-from sr_lightning.report.tables import mismatch_line, protocol_line, score_table
+from sr_lightning.report.tables import mismatch_line, missing_lines, protocol_line, score_table
 
 METRICS = {
     "Set5": {"psnr": 30.456, "ssim": 0.8612, "images": 5, "bicubic": {"psnr": 28.43, "ssim": 0.8111}},
@@ -117,6 +117,53 @@ def test_bicubic_was_trained_on_nothing():
         ["bicubic, LR by pil", "30.46 / 0.8612"],
         ["bicubic, the sets' LR", "31.46 / 0.8800"],
         ["change of bicubic", "-1.00"],
+    ]
+
+
+def test_further_metrics_and_regions_have_rows():
+    further = {
+        "Set5": {
+            **METRICS["Set5"], "niqe": 5.4321, "lpips": 0.17,
+            "bicubic": {"psnr": 28.43, "ssim": 0.8111, "niqe": 7.0, "lpips": 0.34},
+            "regions": {
+                "edges": {"psnr": 26.0, "pixels": 30, "bicubic": {"psnr": 24.0}},
+                "flat": {"psnr": 36.0, "pixels": 90, "bicubic": {"psnr": 35.0}},
+            },
+        },
+        "mine": {**METRICS["mine"], "niqe": 4.0},
+    }  # fmt: skip
+    found = rows(printed(metrics=further, label="edsr", published={}))
+    assert found[3:] == [
+        ["LPIPS ↓ (bicubic)", "0.1700 (0.3400)", "-"],
+        ["NIQE ↓ (bicubic)", "5.432 (7.000)", "4.000"],
+        ["PSNR on edges (bicubic)", "26.00 (24.00), 25%", "-"],
+        ["PSNR on flat (bicubic)", "36.00 (35.00), 75%", "-"],
+    ]
+    found = rows(printed(metrics={"Set5": further["Set5"]}, label="bicubic", published={}))
+    assert found[1:] == [
+        ["LPIPS ↓", "0.1700"],
+        ["NIQE ↓", "5.432"],
+        ["PSNR on edges", "26.00, 25%"],
+        ["PSNR on flat", "36.00, 75%"],
+    ]
+
+
+def test_papers_print_no_self_ensemble_beside_their_networks():
+    published = {name: {"rgb_to_y": {"x4": {"Set5": [32.46, 0.8968]}}} for name in ("edsr", "bicubic")}
+    protocol = {**PROTOCOLS["rgb_to_y"].as_dict(4), "self_ensemble": True}
+    console = Console(file=io.StringIO(), width=100)
+    console.print(score_table(METRICS, label="edsr", scale=4, protocol=protocol, published=published))
+    text = console.file.getvalue()
+    assert "bicubic, published" in text
+    assert "edsr, published" not in text
+    assert "border 4 px, x8 self-ensemble" in text
+
+
+def test_what_is_missing_has_a_line_each():
+    assert missing_lines({}) == []
+    assert missing_lines({"lpips": "LPIPS needs a file", "ms_ssim": "too small"}) == [
+        "missing  LPIPS: needs a file",
+        "missing  MS-SSIM: too small",
     ]
 
 

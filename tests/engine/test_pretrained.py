@@ -1,0 +1,241 @@
+"""`model.pretrained`: what is loaded, what is refused with what to type, and what is told."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from sr_lightning.cli.compose import Composer
+from sr_lightning.engine.build import build_network
+from sr_lightning.engine.pretrained import arguments, pretrained_network, start_from
+from sr_lightning.refusal import Refusal
+from sr_lightning.weights.write import choose_layout, save_weights
+
+
+def node_of(*overrides):
+    """The content of a network's yaml: `node_of("model=edsr", "scale=2")`."""
+    return Composer("train").compose(overrides).tree["model"]
+
+
+SMALL = ("model=edsr_baseline", "model.width=8", "model.depth=2")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write random weights of a network as a published file of some layout: `write("model=edsr", layout="BasicSR")`."""
+
+    def write(*overrides, layout="EDSR-PyTorch", name="theirs.pth"):
+        torch.manual_seed(7)
+        network = build_network(node_of(*overrides))
+        torch.save(choose_layout(network, layout).to_file(network.state_dict()), tmp_path / name)
+        return tmp_path / name, network
+
+    return write
+
+
+def start(path, *overrides, strict=True):
+    """What a training of these arguments begins with."""
+    node = {**node_of(*overrides), "pretrained": str(path), "pretrained_strict": strict}
+    torch.manual_seed(3)
+    network = build_network(node)
+    return start_from(network, node, name=overrides[0].removeprefix("model="))
+
+
+def refusal(call, *given, **named):
+    with pytest.raises(Refusal) as refused:
+        call(*given, **named)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def same(one, other, names=None):
+    return all(torch.equal(one.state_dict()[name], other.state_dict()[name]) for name in names or one.state_dict())
+
+
+def test_a_training_begins_with_the_files_weights(write):
+    path, theirs = write(*SMALL, "scale=2")
+    began = start(path, *SMALL, "scale=2")
+    assert same(began.network, theirs)
+    [line] = began.lines()
+    assert line.startswith("weights  16 of 16 tensors from theirs.pth (EDSR-PyTorch names, sha256 ")
+    assert began.facts["layout"] == "EDSR-PyTorch"
+    assert (began.facts["matched"], began.facts["random"]) == (16, [])
+
+
+def test_x2_weights_start_an_x4_network_when_that_is_asked_for(write):
+    path, theirs = write(*SMALL, "scale=2")
+    assert refusal(start, path, *SMALL, "scale=4") == (
+        "model.pretrained: theirs.pth holds weights for x2: at scale=4, 2 of 18 tensors would stay random "
+        "(upsample.2.weight, upsample.2.bias); model.pretrained_strict=false starts from what fits."
+    )
+    began = start(path, *SMALL, "scale=4", strict=False)
+    torch.manual_seed(3)
+    fresh = build_network(node_of(*SMALL, "scale=4"))
+    random = ["upsample.2.weight", "upsample.2.bias"]
+    assert same(began.network, fresh, random)
+    assert same(began.network, theirs, list(theirs.state_dict()))
+    assert began.lines()[1:] == ["random:  upsample.2.weight, upsample.2.bias"]
+    assert began.facts["random"] == random
+
+
+def test_x3_weights_leave_the_whole_upsampler_of_x4_random(write):
+    path, theirs = write(*SMALL, "scale=3", layout="BasicSR")
+    found = refusal(start, path, *SMALL, "scale=4")
+    assert "holds weights for x3: at scale=4, 4 of 18 tensors would stay random" in found
+    assert "model.pretrained_strict=false starts from what fits" in found
+    began = start(path, *SMALL, "scale=4", strict=False)
+    assert same(began.network, theirs, [name for name in theirs.state_dict() if not name.startswith("upsample")])
+    assert sorted(began.facts["random"]) == [f"upsample.{i}.{part}" for i in (0, 2) for part in ("bias", "weight")]
+
+
+def test_other_sizes_are_refused_with_the_arguments_to_add_and_fit_with_them(write):
+    path, theirs = write(*SMALL, "model.depth=3", "scale=2")
+    found = refusal(start, path, "model=edsr_baseline", "scale=2")
+    assert found == (
+        "model.pretrained: theirs.pth is of this network with other arguments: add model.width=8 model.depth=3."
+    )
+    typed = shlex.split(found.partition("add ")[2].rstrip("."))
+    assert same(start(path, "model=edsr_baseline", "scale=2", *typed).network, theirs)
+
+
+def test_other_sizes_at_another_scale_are_refused_with_all_there_is_to_add(write):
+    path, theirs = write(*SMALL, "scale=2")
+    found = refusal(start, path, "model=edsr_baseline", "scale=4")
+    assert "holds weights for x2" in found
+    typed = shlex.split(found.partition("; add ")[2].partition(" to start")[0])
+    assert typed == ["model.width=8", "model.depth=2", "model.pretrained_strict=false"]
+    assert same(start(path, "model=edsr_baseline", "scale=4", *typed[:2], strict=False).network, theirs,
+                list(theirs.state_dict()))  # fmt: skip
+
+
+def test_evaluation_takes_the_files_sizes_and_says_so(write):
+    path, theirs = write(*SMALL, "scale=2")
+    node = {**node_of("model=edsr_baseline", "scale=2"), "pretrained": str(path)}
+    found = pretrained_network(node, name="edsr_baseline")
+    assert same(found.network, theirs)
+    assert found.settings == {"width": 8, "depth": 2}
+    assert found.lines()[1] == "the file has model.width=8 model.depth=2, which is taken"
+    assert (found.model["width"], found.model["depth"]) == (8, 2)
+
+
+def test_evaluation_at_another_scale_is_refused_with_the_files(write):
+    path, _ = write(*SMALL, "scale=2")
+    node = {**node_of("model=edsr_baseline", "scale=4"), "pretrained": str(path)}
+    assert refusal(pretrained_network, node, name="edsr_baseline") == (
+        "model.pretrained: theirs.pth holds weights for x2, got scale=4; say scale=2."
+    )
+    loose = pretrained_network({**node, "width": 8, "depth": 2, "pretrained_strict": False}, name="edsr_baseline")
+    assert loose.lines()[1:] == ["random:  upsample.2.weight, upsample.2.bias"]
+
+
+def test_a_scale_that_the_weights_do_not_depend_on_is_free(write):
+    path, theirs = write("model=srcnn", "scale=3", layout="SRCNN-pytorch")
+    assert same(start(path, "model=srcnn", "scale=4").network, theirs)
+
+
+@pytest.mark.parametrize("given", ["model=edsr_baseline", "model=rcan", "model=bicubic"])
+def test_a_file_of_another_network_is_refused_by_its_name(write, given):
+    path, _ = write("model=imdn", "scale=4", "model.width=8", "model.depth=3", layout="IMDN")
+    name = given.removeprefix("model=")
+    assert refusal(start, path, given, "scale=2") == (
+        f"model.pretrained: theirs.pth does not fit model={name}; it fits model=imdn model.width=8 model.depth=3 "
+        "model.reduction=8 scale=4."
+    )
+
+
+def test_a_file_of_no_known_network_is_refused_by_what_it_holds(tmp_path):
+    torch.save({"fc1.weight": torch.ones(2, 2), "fc1.bias": torch.ones(2)}, tmp_path / "mlp.pth")
+    assert refusal(start, tmp_path / "mlp.pth", *SMALL, strict=True) == (
+        "model.pretrained: mlp.pth has nothing of model=edsr_baseline; it holds fc1.weight, fc1.bias."
+    )
+    found = refusal(start, tmp_path / "mlp.pth", *SMALL, strict=False)
+    assert "none of the tensors in" in found
+    assert "would be all random" in found
+
+
+def test_tensors_that_have_no_place_are_refused_and_told_when_they_are_left(write):
+    path, theirs = write(*SMALL, "scale=2")
+    torch.save({**torch.load(path, weights_only=True), "body.7.scale": torch.ones(1)}, path)
+    assert refusal(start, path, *SMALL, "scale=2") == (
+        "model.pretrained: theirs.pth does not fit model=edsr_baseline: 1 in the file have no place (body.7.scale); "
+        "model.pretrained_strict=false takes what fits all the same."
+    )
+    began = start(path, *SMALL, "scale=2", strict=False)
+    assert same(began.network, theirs)
+    assert began.lines()[1:] == ["not used: body.7.scale"]
+
+
+def test_a_file_without_tensors_is_refused(tmp_path):
+    torch.save({"epoch": 3}, tmp_path / "empty.pth")
+    assert refusal(start, tmp_path / "empty.pth", *SMALL) == (
+        f"model.pretrained: expected tensors by their names in {tmp_path / 'empty.pth'}, got epoch."
+    )
+
+
+def test_a_checkpoint_of_ours_tells_what_shapes_do_not(save_checkpoint):
+    path = save_checkpoint(*SMALL, "scale=2", "model.image_skip=true")
+    assert refusal(start, path, *SMALL, "scale=2") == (
+        "model.pretrained: best.ckpt was trained with other arguments: add model.image_skip=true."
+    )
+    began = start(path, *SMALL, "scale=2", "model.image_skip=true")
+    assert began.lines()[0].startswith(
+        "weights  16 of 16 tensors from best.ckpt (sr_lightning names, state_dict, network."
+    )
+    node = {**node_of("model=edsr_baseline", "scale=2"), "pretrained": str(path)}
+    assert pretrained_network(node, name="edsr_baseline").network.image_skip
+
+
+def test_averaged_weights_of_a_checkpoint_are_taken(save_checkpoint):
+    path = save_checkpoint(*SMALL, "scale=2", ema=True)
+    raw = torch.load(path, weights_only=True)["state_dict"]
+    began = start(path, *SMALL, "scale=2")
+    assert began.facts["averaged"]
+    assert torch.equal(began.network.head.weight, raw["network.head.weight"] * 0.5)
+
+
+def test_a_gans_checkpoint_gives_its_generator(save_checkpoint):
+    path = save_checkpoint(
+        "model=srgan", "loss=l1", "model.width=4", "model.depth=1", "scale=2", "module/discriminator=patch",
+        "module.discriminator.width=4",
+    )  # fmt: skip
+    began = start(path, "model=srresnet", "model.width=4", "model.depth=1", "scale=2")
+    assert began.found.complete
+
+
+def test_a_checkpoint_of_another_network_is_refused_by_its_name(save_checkpoint):
+    path = save_checkpoint("model=espcn", "scale=2")
+    assert refusal(start, path, *SMALL, "scale=2") == (
+        "model.pretrained: best.ckpt is of model=espcn, not of model=edsr_baseline."
+    )
+
+
+def test_an_exported_file_starts_a_training(save_checkpoint, tmp_path):
+    from sr_lightning.engine.export import export_weights
+
+    path = save_checkpoint(*SMALL, "scale=2")
+    for layout in ("own", "BasicSR"):
+        exported = export_weights(path, tmp_path / f"{layout}.pth", kind="pth", layout=layout).path
+        began = start(exported, *SMALL, "scale=2")
+        raw = torch.load(path, weights_only=True)["state_dict"]
+        assert all(torch.equal(began.network.state_dict()[name], raw[f"network.{name}"]) for name in
+                   began.network.state_dict())  # fmt: skip
+        assert began.found.layout.name == ("sr_lightning" if layout == "own" else layout)
+
+
+def test_settings_are_shown_as_they_are_typed():
+    shown = arguments({"depth": 3, "bias": False, "heads": [6, 6], "upsampler": "nearest+conv", "depths": None})
+    assert shown == "model.depth=3 model.bias=false 'model.heads=[6,6]' model.upsampler=nearest+conv model.depths=null"
+
+
+def test_a_home_folder_is_found(write, monkeypatch):
+    path, theirs = write(*SMALL, "scale=2")
+    monkeypatch.setenv("HOME", str(path.parent))
+    assert same(start(Path("~") / path.name, *SMALL, "scale=2").network, theirs)
+
+
+def test_write_and_read_agree_on_a_name_with_a_blank(write, tmp_path):
+    _, theirs = write(*SMALL, "scale=2")
+    save_weights(theirs, tmp_path / "a b.safetensors", kind="safetensors", layout=choose_layout(theirs, "own"),
+                 description={"name": "edsr_baseline", "scale": 2, "model": node_of(*SMALL, "scale=2")})  # fmt: skip
+    assert same(start(tmp_path / "a b.safetensors", *SMALL, "scale=2").network, theirs)
