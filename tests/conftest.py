@@ -34,6 +34,11 @@ TINY_MODELS = {
 }  # fmt: skip
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the notebooks, each of which takes minutes: at the end, all processes but one would wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+
+
 @pytest.fixture(autouse=True)
 def own_console(monkeypatch: pytest.MonkeyPatch) -> None:
     """A console for each test: a command may configure the shared one, which then keeps the width of its moment."""
