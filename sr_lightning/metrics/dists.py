@@ -1,8 +1,8 @@
 import torch
-from torch import Tensor
+from torch import nn
 from torchmetrics.functional.image.dists import DISTSNetwork
 
-from sr_lightning.metrics.backbone import HubFile, check_pictures
+from sr_lightning.metrics.backbone import HubFile, PictureDistance
 
 # The file that torchvision's vgg16(weights="DEFAULT") looks for; torchmetrics carries the weights of the features.
 BACKBONE = HubFile("DISTS", "VGG16's weights", "https://download.pytorch.org/models/vgg16-397923af.pth")
@@ -10,7 +10,7 @@ BACKBONE = HubFile("DISTS", "VGG16's weights", "https://download.pytorch.org/mod
 SMALLEST_SIDE = 32
 
 
-class Dists:
+class Dists(PictureDistance):
     """DISTS (Ding et al. 2020, arXiv:2004.07728) with VGG16: 0 for equal images, lower is better.
 
     One minus a weighted similarity of the features' means, which tell textures, and of their covariances, which tell
@@ -25,20 +25,8 @@ class Dists:
     """
 
     def __init__(self, *, device: torch.device | None = None) -> None:
-        BACKBONE.require()
-        self._device = device
-        # Once: torchmetrics' function builds it anew for each image.
-        self._network = DISTSNetwork().eval()
+        super().__init__(BACKBONE, smallest=SMALLEST_SIDE, device=device)
 
-    def __call__(self, sr: Tensor, hr: Tensor) -> float:
-        """Mean distance over a batch of RGB images ``(N, 3, H, W)`` in [0, 1]; ``sr`` is clamped.
-
-        Raises:
-            ValueError: The shapes differ or are not RGB, or a side is shorter than 32 pixels.
-        """
-        check_pictures("DISTS", sr, hr, smallest=SMALLEST_SIDE)
-        device = self._device or sr.device
-        network = self._network.to(device)
-        with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            distances: Tensor = network(sr.to(device, torch.float32).clamp(0.0, 1.0), hr.to(device, torch.float32))
-        return distances.mean().item()
+    def build(self) -> nn.Module:
+        """Torchmetrics' network."""
+        return DISTSNetwork()

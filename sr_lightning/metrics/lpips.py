@@ -1,10 +1,11 @@
 from pathlib import Path
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-from sr_lightning.metrics.backbone import HubFile, check_pictures
+from sr_lightning.metrics.backbone import HubFile, PictureDistance
 
 # The file that torchvision's alexnet(weights="DEFAULT") looks for; torchmetrics carries the small heads itself.
 BACKBONE = HubFile("LPIPS", "AlexNet's weights", "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth")
@@ -17,7 +18,7 @@ def lpips_backbone_path() -> Path | None:
     return BACKBONE.path
 
 
-class Lpips:
+class Lpips(PictureDistance):
     """LPIPS v0.1 with AlexNet (Zhang et al., 2018), the variant meant for evaluation: lower is better.
 
     Args:
@@ -28,24 +29,18 @@ class Lpips:
     """
 
     def __init__(self, *, device: torch.device | None = None) -> None:
-        BACKBONE.require()
-        self._device = device
-        self._metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
+        super().__init__(BACKBONE, smallest=SMALLEST_SIDE, device=device)
 
-    def __call__(self, sr: Tensor, hr: Tensor) -> float:
-        """Mean distance over a batch of RGB images ``(N, 3, H, W)`` in [0, 1]; ``sr`` is clamped.
+    def build(self) -> nn.Module:
+        """Torchmetrics' metric, whose network is no public part of it."""
+        return LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
 
-        Raises:
-            ValueError: The shapes differ or are not RGB, or a side is shorter than 31 pixels.
-        """
-        check_pictures("LPIPS", sr, hr, smallest=SMALLEST_SIDE)
-        device = self._device or sr.device
-        metric = self._metric.to(device)
-        # PyTorch's default for convolutions on a GPU, TF32, has the ten bits of float16.
-        with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            distance: Tensor = metric(sr.to(device, torch.float32).clamp(0.0, 1.0), hr.to(device, torch.float32))
-        metric.reset()
-        return distance.item()
+    def distances(self, network: nn.Module, sr: Tensor, hr: Tensor) -> Tensor:
+        """The mean distance, a scalar."""
+        distance: Tensor = network(sr, hr)
+        # It keeps a sum over calls.
+        cast(LearnedPerceptualImagePatchSimilarity, network).reset()
+        return distance
 
 
 def available_lpips(*, device: torch.device | None = None) -> Lpips | None:

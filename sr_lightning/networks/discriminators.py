@@ -40,12 +40,7 @@ class SRGANDiscriminator(nn.Module):
         Raises:
             ValueError: The images have another size.
         """
-        if images.shape[-2:] != (self.patch, self.patch):
-            height, width = images.shape[-2:]
-            raise ValueError(
-                f"SRGANDiscriminator was built for {self.patch}x{self.patch} patches, got {height}x{width}. "
-                "Build it with that patch, or use PatchDiscriminator, which takes any size."
-            )
+        check_patch(self, images, patch=self.patch)
         return in_full_precision(self.judgement, self.hidden(self.features(images)))
 
 
@@ -65,6 +60,20 @@ class PatchDiscriminator(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Maps images `(N, C, H, W)` in [0, 1] to logits `(N, 1, H/16, W/16)`, rounded up."""
         return in_full_precision(self.judgement, self.features(images))
+
+
+def check_patch(discriminator: nn.Module, images: Tensor, *, patch: int) -> None:
+    """Refuses images of another size than the one that a discriminator's dense layers are for.
+
+    Raises:
+        ValueError: The images are not `(N, C, patch, patch)`.
+    """
+    if images.shape[-2:] != (patch, patch):
+        height, width = images.shape[-2:]
+        raise ValueError(
+            f"{type(discriminator).__name__} was built for {patch}x{patch} patches, got {height}x{width}. "
+            "Build it with that patch, or use PatchDiscriminator, which takes any size."
+        )
 
 
 def _halving_stages(*, channels: int, width: int) -> nn.Sequential:

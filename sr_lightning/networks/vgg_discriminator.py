@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from sr_lightning.networks.blocks import in_full_precision
+from sr_lightning.networks.discriminators import check_patch
 from sr_lightning.networks.layout import Layout
 
 # Five stages that each halve the image, rounding down.
@@ -58,12 +59,7 @@ class VGGDiscriminator(nn.Module):
         Raises:
             ValueError: The images have another size.
         """
-        if images.shape[-2:] != (self.patch, self.patch):
-            height, width = images.shape[-2:]
-            raise ValueError(
-                f"VGGDiscriminator was built for {self.patch}x{self.patch} patches, got {height}x{width}. "
-                "Build it with that patch, or use PatchDiscriminator, which takes any size."
-            )
+        check_patch(self, images, patch=self.patch)
         features = self.stages(images).flatten(1)
         return in_full_precision(self.judgement, self.activation(self.hidden(features)))
 
