@@ -17,6 +17,7 @@ from sr_lightning.cli.borrow_model import borrow_model
 from sr_lightning.cli.check import compose_checked, get, refuse_values
 from sr_lightning.cli.compose import Composer, Tree, quoted
 from sr_lightning.cli.console import keep_bars_for_terminals
+from sr_lightning.cli.left_over import LeftOver, left_over
 from sr_lightning.cli.start_sweep import start_sweep
 from sr_lightning.refusal import Refusal, nearest
 from sr_lightning.yamls import conf_dir
@@ -115,8 +116,13 @@ def launch(command: Command) -> None:
         if command.borrows_model:
             others, model = borrow_model(rewritten.overrides, config_dirs=_config_dirs(arguments))
             rewritten = replace(rewritten, overrides=others, given=model)
+        left = LeftOver()
+        if not arguments.multirun:
+            left = left_over(_composer(command, arguments, rewritten), rewritten.overrides)
+            rewritten = replace(rewritten, given=[*rewritten.given, *left.overrides])
         if _runs(arguments):
             rewritten = _check_cells(command, arguments, rewritten)
+            left.say()
     except Refusal as refusal:
         refuse(refusal)
     except KeyboardInterrupt:

@@ -164,6 +164,7 @@ def compose_checked(composer: Composer, texts: Sequence[str], given: Sequence[st
     for key in nested:
         _check_nested(key, composer, chosen)
     chosen += nested.values()
+    _check_together(composer, chosen)
     reference = composer.compose(chosen, without=LOOSE)
     for override in values:
         _check_key(override, composer, chosen)
@@ -235,6 +236,28 @@ def _check_nested(key: str, composer: Composer, chosen: Sequence[str]) -> None:
     ]
     hint = f"; {' or '.join(owners)} has it" if owners else ""
     raise Refusal(f"{key}: {group}={choices.get(group)} has no such part{hint}.")
+
+
+def _check_together(composer: Composer, chosen: Sequence[str]) -> None:
+    """Refuse `model=esrgan module=pixel`: the model's yaml chooses a part that this module does not have."""
+    try:
+        composer.compose(chosen)
+    except Refusal as refusal:
+        groups = [text for text in chosen if text.partition("=")[0] in composer.groups]
+        # What was asked for is the model or the experiment; the other does not fit it.
+        for text in sorted(groups, key=lambda text: text.startswith(("model=", "experiment="))):
+            if _composes(composer, [other for other in chosen if other != text]):
+                others = " ".join(other for other in groups if other != text)
+                raise Refusal(f"{text} does not go with {others or 'the rest'}; leave it out. ({refusal})") from refusal
+        raise
+
+
+def _composes(composer: Composer, chosen: Sequence[str]) -> bool:
+    try:
+        composer.compose(chosen)
+    except Refusal:
+        return False
+    return True
 
 
 def _check_key(override: Override, composer: Composer, chosen: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from hydra.core.override_parser.types import Override
 
 from sr_lightning.cli.check import compose_checked
 from sr_lightning.cli.compose import Composed, Composer
+from sr_lightning.cli.left_over import left_over
 from sr_lightning.cli.refuse import Impossible
 from sr_lightning.cli.sweep import Cell, Check, group_argument
 from sr_lightning.refusal import Refusal, nearest
@@ -53,23 +54,26 @@ def plan_search(composer: Composer, overrides: Sequence[Override], whole: Compos
     space = read_space(settings["params"], texts)
     named = [] if whole.tree["names"]["group"] else [group_argument(whole.tree["sweep"]["name"], overrides)]
     of_hydra = [str(override.input_line) for override in overrides if override.is_hydra_override()]
+    left = left_over(composer, [*of_hydra, *space.fixed])
     corners = []
     for values in _corners(space.corners()):
         task = [*space.texts(values), *named]
-        corner = Cell(values, task, compose_checked(composer, [*of_hydra, *task]))
+        composed = compose_checked(composer, [*of_hydra, *task], left.overrides)
+        corner = Cell(values, [*task, *left.overrides], composed)
         try:
             check(corner.composed.tree, corner.composed.choices)
         except Impossible as refusal:
             raise Refusal(f"{corner.label}: {refusal}") from refusal
         corners.append(corner)
     # As Hydra will: an argument that only some of the searched choices know fails there.
-    composer.compose([*of_hydra, *space.fixed])
+    composer.compose([*of_hydra, *space.fixed, *left.overrides])
+    left.say()
     return Search(
         keys={key: str(each.input_line).partition("=")[2] for key, each in space.searched.items()},
         corners=corners,
         settings=settings,
         objectives=whole.tree["sweep"]["objectives"],
-        overrides=[*texts, *named],
+        overrides=[*texts, *named, *left.overrides],
     )
 
 

@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import Override
 
 from sr_lightning.cli.check import LOOSE, compose_checked
 from sr_lightning.cli.compose import Composed, Composer, Tree, cells, quoted
+from sr_lightning.cli.left_over import left_over
 from sr_lightning.cli.refuse import Impossible, looking_once
 from sr_lightning.cli.resolve import on_its_own
 from sr_lightning.refusal import Refusal
@@ -220,10 +221,16 @@ def expand(composer: Composer, overrides: Sequence[Override], further: Sequence[
     """
     swept = [override.get_key_element() for override in overrides if override.is_sweep_override()]
     made = []
+    said: set[str | None] = set()
     for texts in cells(overrides):
         values = {key.lstrip("+"): value for key, _, value in (text.partition("=") for text in texts) if key in swept}
         task = [text for text in texts if not text.lstrip("+~").startswith(("hydra.", "hydra/"))]
-        made.append(Cell(values, [*task, *further], compose_checked(composer, [*texts, *further])))
+        left = left_over(composer, texts)
+        if left.said not in said:
+            left.say()
+            said.add(left.said)
+        composed = compose_checked(composer, [*texts, *further], left.overrides)
+        made.append(Cell(values, [*task, *further, *left.overrides], composed))
     return made
 
 

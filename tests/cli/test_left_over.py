@@ -1,0 +1,68 @@
+"""What an experiment sets for a choice that the command line has replaced goes, and is told of."""
+
+from collections.abc import Callable
+
+import pytest
+
+from sr_lightning.cli.compose import Composer
+from sr_lightning.cli.left_over import left_over
+from sr_lightning.cli.sweep import expand
+
+
+@pytest.fixture(scope="module")
+def composer() -> Composer:
+    return Composer("train")
+
+
+def test_keys_of_the_replaced_schedule_are_left_out(composer: Composer):
+    left = left_over(composer, ["experiment=vdsr", "scheduler=cosine", "scheduler.floor=0.1"])
+    assert left.overrides == ["~scheduler.milestones", "~scheduler.gamma"]
+    assert left.said == (
+        "left out: scheduler.milestones, scheduler.gamma (set by experiment=vdsr), unknown to scheduler=cosine."
+    )
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["experiment=vdsr"],
+        ["scheduler=cosine", "model=vdsr"],
+        ["experiment=vdsr", "scheduler=multistep"],
+        # A loss goes by another way; a wrong choice is refused elsewhere.
+        ["experiment=vdsr", "loss=charbonnier"],
+        ["experiment=vdsr", "scheduler=cosin"],
+    ],
+)
+def test_nothing_is_left_over(composer: Composer, texts: list[str]):
+    left = left_over(composer, texts)
+    assert (left.overrides, left.said) == ([], None)
+
+
+def test_parts_of_parts(composer: Composer):
+    left = left_over(composer, ["experiment=srcnn", "model=espcn", "optimizer=adam"])
+    assert "~model.deviation" in left.overrides
+    assert all(key.startswith("~model.") for key in left.overrides), "Adam knows all that the experiment sets of SGD"
+
+
+def test_a_run_and_what_it_says(command: Callable):
+    answer = command("train", "experiment=tutorial_espcn", "data=sample", "scheduler=constant")
+    assert set(answer.tree["scheduler"]) == {"_target_", "unit", "epoch_steps", "warmup"}
+    assert "left out: scheduler.length, scheduler.floor (set by experiment=tutorial_espcn)" in answer.out
+
+
+def test_what_is_typed_is_never_left_out(refusal: Callable):
+    assert "scheduler=multistep has it" in refusal("experiment=vdsr", "scheduler=cosine", "scheduler.milestones=[5]")
+
+
+def test_cells_of_a_sweep_each_leave_out_their_own(composer: Composer, capsys: pytest.CaptureFixture[str]):
+    overrides = composer.parse(["experiment=vdsr", "scheduler=cosine,multistep,constant", "scale=3,4"])
+    made = expand(composer, overrides, [])
+    kept = {cell.values["scheduler"]: "milestones" in cell.composed.tree["scheduler"] for cell in made}
+    assert kept == {"cosine": False, "multistep": True, "constant": False}
+    for cell in made:
+        assert ("~scheduler.milestones" in cell.overrides) != kept[cell.values["scheduler"]]
+    assert capsys.readouterr().out.count("left out:") == 2
+
+
+def test_a_module_that_does_not_go_with_the_model(refusal: Callable):
+    assert refusal("model=esrgan", "module=pixel").startswith("module=pixel does not go with model=esrgan; leave it")
