@@ -14,7 +14,8 @@ from sr_lightning.cli.train import rewrite
 FOLDER = Path(__file__).resolve().parents[2] / "conf" / "experiment"
 EXPERIMENTS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 # `key=value`, `'key={a: 1}'`; an ellipsis stands for the rest.
-ARGUMENT = re.compile(r"'[A-Za-z_.]+=[^']*'|(?<![\w'])[A-Za-z_][\w.]*=\[[^\]]*\]|(?<![\w'=])[A-Za-z_][\w.]*=[^\s;,()']+")
+NAME = r"(?<![\w'=])[A-Za-z_][\w.]*"
+ARGUMENT = re.compile(rf"'[A-Za-z_.]+=[^']*'|{NAME}=\[[^\]]*\]|{NAME}=[^\s;,()']+")
 
 
 @pytest.fixture(scope="module")
