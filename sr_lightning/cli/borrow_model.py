@@ -34,7 +34,10 @@ def borrow_model(overrides: Sequence[str], *, config_dirs: Iterable[Path] = ()) 
     composer = Composer("train", config_dirs=config_dirs)
     refuse_values(composer.parse([*own, *scale]), sweeps=False)
     composed = compose_checked(composer, [*own, *scale])
-    return others, [f"model={grammar(composed.tree['model'])}", f"names.model={quoted(str(composed.choices['model']))}"]
+    # What a file of weights does not tell is assumed only where nobody has said it.
+    typed = [_key(text).removeprefix("model.") for text in own if _key(text) != "model"]
+    model = {**composed.tree["model"], "spec": {**(composed.tree["model"].get("spec") or {}), "typed": typed}}
+    return others, [f"model={grammar(model)}", f"names.model={quoted(str(composed.choices['model']))}"]
 
 
 def _key(text: str) -> str:

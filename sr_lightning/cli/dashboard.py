@@ -44,7 +44,7 @@ def refuse_dashboard(tree: Tree, choices: dict[str, Any]) -> None:
     """Refuse what W&B would not take, and a file that cannot be written."""
     if find_spec("wandb_workspaces") is None:
         raise Refusal(
-            "dashboard needs the package wandb-workspaces, which is not there; say `pip install wandb-workspaces`."
+            "dashboard needs the package wandb-workspaces, which is not there; say `pip install '.[dashboard]'`."
         )
     for key in ("project", "entity", "group", "name"):
         if tree[key] is not None and not str(tree[key]).strip():

@@ -1,11 +1,23 @@
 """The `export` command: the weights of a checkpoint as a file that other programs load."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from sr_lightning.engine.checkpoint import load_network
+import torch
+
+from sr_lightning.engine.checkpoint import Loaded, load_network
+from sr_lightning.networks.layout import Layout
+from sr_lightning.refusal import Refusal
 from sr_lightning.report.files import replacing
 from sr_lightning.weights.write import Format, choose_layout, save_weights
+
+# Of the image by which spandrel's network is compared with ours: no multiple of anything, so that borders show.
+_WIDTH, _HEIGHT = 27, 25
+# Of the largest value: well above float32 in another order of sums, well below another constant.
+_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -19,6 +31,8 @@ class Exported:
         layout: By whose names.
         tensors: How many.
         spandrel: Whether spandrel knows the layout.
+        checked: Whether spandrel, where it knows the layout, was there to be compared with.
+        otherwise: What spandrel makes of the tensors, where that is not this network; else nothing.
         ema: Whether the weights are averaged ones.
     """
 
@@ -29,15 +43,24 @@ class Exported:
     tensors: int
     spandrel: bool
     ema: bool
+    checked: bool = False
+    otherwise: str = ""
 
     def lines(self) -> list[str]:
         """What a person is told."""
         averaged = ", averaged weights" if self.ema else ""
-        known = "which spandrel (chaiNNer and its relatives) knows" if self.spandrel else "which spandrel does not know"
         return [
             f"weights  {self.path}",
-            f"{self.model} x{self.scale}, {self.tensors} tensors{averaged}, by {self.layout} names, {known}",
+            f"{self.model} x{self.scale}, {self.tensors} tensors{averaged}, by {self.layout} names, {self._known()}",
         ]
+
+    def _known(self) -> str:
+        if not self.spandrel:
+            return "which spandrel does not know"
+        if self.otherwise:
+            return f"by which spandrel (chaiNNer and its relatives) computes something else: {self.otherwise}"
+        unchecked = "" if self.checked else "; it is not installed, so that its output was not compared"
+        return f"which spandrel (chaiNNer and its relatives) knows{unchecked}"
 
 
 def export_weights(checkpoint: Path, output: Path, *, kind: Format, layout: str) -> Exported:
@@ -50,10 +73,19 @@ def export_weights(checkpoint: Path, output: Path, *, kind: Format, layout: str)
         layout: `auto`, `own`, or a layout's name.
 
     Raises:
-        Refusal: the checkpoint cannot be read, or its network has no such layout.
+        Refusal: the checkpoint cannot be read, its network has no such layout, or spandrel, for which the file is
+            meant, would compute something else with it.
     """
     loaded = load_network(checkpoint)
     chosen = choose_layout(loaded.network, layout)
+    checked = chosen.spandrel and find_spec("spandrel") is not None
+    otherwise = _otherwise(loaded, chosen) if checked else ""
+    # Who names a layout of another program wants the file for that.
+    if otherwise and layout.lower() in ("auto", "spandrel"):
+        raise Refusal(
+            f"layout: spandrel (chaiNNer and its relatives) would compute something else with this file: {otherwise}; "
+            "layout=own writes our names, which it does not know."
+        )
     description = {**loaded.description, "ema": loaded.ema}
     with replacing(output) as partial:
         names = save_weights(loaded.network, partial, kind=kind, layout=chosen, description=description)
@@ -65,4 +97,44 @@ def export_weights(checkpoint: Path, output: Path, *, kind: Format, layout: str)
         tensors=len(names),
         spandrel=chosen.spandrel,
         ema=loaded.ema,
+        checked=checked,
+        otherwise=otherwise,
     )
+
+
+def _otherwise(loaded: Loaded, layout: Layout) -> str:
+    """Return in what spandrel's network of a layout's tensors is not the one they are of; nothing where it is."""
+    from spandrel import ModelLoader
+
+    network = loaded.network
+    try:
+        theirs = ModelLoader(device="cpu").load_from_state_dict(layout.to_file(network.state_dict()))
+    except Exception as error:  # noqa: BLE001 - tensors that it does not expect raise whatever they run into
+        return f"it cannot load it ({type(error).__name__})"
+    channels = loaded.model["channels"]
+    if (theirs.scale, theirs.input_channels, theirs.output_channels) != (loaded.scale, channels, channels):
+        return f"it takes it for x{theirs.scale} of {theirs.input_channels} channels"
+    # What it asks of images, its callers make so, each in its own way.
+    right, below = theirs.size_requirements.get_padding(_WIDTH, _HEIGHT)
+    lr = torch.rand(1, channels, _HEIGHT + below, _WIDTH + right, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        # Some change their input in place.
+        sr, expected = theirs.model.eval()(lr.clone()), network(lr)
+    difference = (sr - expected).abs().max() / expected.abs().max()
+    if difference <= _TOLERANCE:
+        return ""
+    settings = _unlike(loaded.model, getattr(theirs.model, "hyperparameters", {}))
+    return settings or (
+        f"its {theirs.architecture.name} x{loaded.scale} of {channels} channels is off by {difference:.1g} "
+        "of the largest value"
+    )
+
+
+def _unlike(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """Return the arguments that two networks of one class have otherwise."""
+    unlike = {
+        key: value
+        for key, value in theirs.items()
+        if key in ours and ours[key] != (list(value) if isinstance(value, tuple) else value)
+    }
+    return ", ".join(f"it has {key}={value}, the network {ours[key]}" for key, value in unlike.items())

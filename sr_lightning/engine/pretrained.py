@@ -1,6 +1,6 @@
 """`model.pretrained=PATH`: a network that begins with the weights of a file, whoever wrote it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,12 @@ from sr_lightning.yamls import conf_dir
 KEY = "model.pretrained"
 # Of a network's yaml, what is no argument of its constructor, or is said otherwise.
 _NO_SETTINGS = ("_target_", "spec", "scale", *PRETRAINED_KEYS)
+# In `spec`, the arguments that a person typed for the network, as far as a command says.
+TYPED = "typed"
 # Other networks share a name or two (conv_first.weight); the same network of another size shares most of the smaller's.
 _LIKE_ENOUGH = 0.5
+# Scales that are tried beside a network's own, so that a file for one of them is told as such.
+_ANY_SCALE = (2, 3, 4, 8, 1)
 
 
 @dataclass(frozen=True)
@@ -31,28 +35,56 @@ class Pretrained:
         network: On the CPU, in the types that it was built with.
         found: What of the file went where.
         settings: Constructor arguments taken from the file, which the configuration had otherwise.
+        assumed: The same of those that the file does not tell: as in the files of its family.
         model: The configuration that the network was built from.
     """
 
     network: nn.Module = field(repr=False)
     found: Match
     settings: Mapping[str, Any]
+    assumed: Mapping[str, Any]
     model: Mapping[str, Any]
 
     @property
     def facts(self) -> dict[str, Any]:
         """What `results.json` tells as `warm_start`."""
-        return facts(self.found)
+        return facts(self.found) | {"notes": self.notes()}
 
     def lines(self) -> list[str]:
         """What a person is told: what was loaded, by which arguments, what was left aside, what stays random."""
-        told = [f"weights  {summary(self.found)}"]
-        if self.settings:
-            told.append(f"the file has {arguments(self.settings)}, which is taken")
+        told = [f"weights  {summary(self.found)}", *self.notes()]
         if self.found.unexpected:
             told.append(f"not used: {listed(self.found.unexpected)}")
         if self.found.random:
             told.append(f"random:  {listed(random_told(self.found), most=12)}")
+        return told
+
+    def notes(self) -> list[str]:
+        """What of the file was taken, what it does not tell, and what may be wrong with it."""
+        file, scale = self.found.file, self.model["scale"]
+        told = []
+        if file.other_than_named:
+            told.append(
+                f"its name says sha256 {file.other_than_named}, its content has {file.sha256}: it is not the file that "
+                "was published by this name"
+            )
+        if self.settings:
+            told.append(f"the file has {arguments(self.settings)}, which is taken")
+        if self.assumed:
+            told.append(f"assumed, since the file does not tell it: {arguments(self.assumed)}")
+        if other := _assumed(self.found, self.model):
+            here = arguments({key: self.model[key] for key in other})
+            told.append(f"not in the file: {here} stands; other files of its kind have {arguments(other)}")
+        if self.found.converted:
+            told.append(
+                "made for another range of pixels: its first and last layers were scaled to that of this network"
+            )
+        if self.found.other_constants:
+            told.append(f"the file was made for other constants: {listed(self.found.other_constants)}")
+        if (trained := _trained_for(self.found, self.model)) is not None and trained != scale:
+            told.append(f"the file was trained at x{trained}, and goes on here at x{scale}")
+        if _fits_other_scales(self.found, self.model):
+            told.append(f"names and shapes do not tell the scale of this file: x{scale} is assumed")
         return told
 
 
@@ -73,7 +105,7 @@ def start_from(network: nn.Module, model: Node, *, name: str) -> Pretrained:
     if model["pretrained_strict"] and not (found.complete and not settings):
         raise Refusal(f"{KEY}: {_reason(found, model, name=name, settings=settings, train=True)}")
     _load_something(network, found)
-    return Pretrained(network=network, found=found, settings={}, model=model)
+    return Pretrained(network=network, found=found, settings={}, assumed={}, model=model)
 
 
 def pretrained_network(model: Node, *, name: str) -> Pretrained:
@@ -89,14 +121,22 @@ def pretrained_network(model: Node, *, name: str) -> Pretrained:
     """
     file = read_weights(expand(model["pretrained"]), key=KEY)
     strict = model["pretrained_strict"]
-    settings = differing(_match(_on_meta(model), file), model) if strict else {}
-    model = {**model, **settings}
+    seen = _match(_on_meta(model), file)
+    settings = differing(seen, model) if strict else {}
+    typed = (model.get("spec") or {}).get(TYPED) or ()
+    assumed = {key: value for key, value in _assumed(seen, model).items() if key not in typed} if strict else {}
+    if model["scale"] not in settings.get("scales", [model["scale"]]):
+        raise Refusal(f"{KEY}: {_of_scale(file, settings['scales'], model)}")
+    model = {**model, **settings, **assumed}
     network = build_network(model)
     found = _match(network, file)
     if strict and not found.complete:
         raise Refusal(f"{KEY}: {_reason(found, model, name=name, settings={}, train=False)}")
+    trained = _trained_for(found, model)
+    if strict and trained is not None and trained != model["scale"]:
+        raise Refusal(f"{KEY}: {_of_scale(file, [trained], model)}")
     _load_something(network, found)
-    return Pretrained(network=network, found=found, settings=settings, model=model)
+    return Pretrained(network=network, found=found, settings=settings, assumed=assumed, model=model)
 
 
 def differing(found: Match, model: Node) -> dict[str, Any]:
@@ -104,11 +144,46 @@ def differing(found: Match, model: Node) -> dict[str, Any]:
 
     A file of this project says what its network was built with; of others, names and shapes tell.
     """
-    described = (found.file.description or {}).get("model") or {}
-    told = described if described.get("_target_") == model["_target_"] else found.settings
-    return {
-        key: value for key, value in told.items() if key in model and key not in _NO_SETTINGS and model[key] != value
-    }
+    description = _described(found, model)
+    return _other(found.settings if description is None else description["model"], model)
+
+
+def _assumed(found: Match, model: Node) -> dict[str, Any]:
+    """Return the arguments that no file of the family tells, where its files have others than the configuration."""
+    return _other(found.assumed, model) if _described(found, model) is None else {}
+
+
+def _other(told: Mapping[str, Any], model: Node) -> dict[str, Any]:
+    # Without a list of scales a network has its own alone.
+    ours = {**model, "scales": model["scales"] or [model["scale"]]} if "scales" in model else model
+    return {key: value for key, value in told.items() if key in ours and key not in _NO_SETTINGS and ours[key] != value}
+
+
+def _described(found: Match, model: Node) -> Mapping[str, Any] | None:
+    """Return what a file of this project says of its network, if that is of the configured kind."""
+    description = found.file.description
+    return description if description and description["model"]["_target_"] == model["_target_"] else None
+
+
+def _trained_for(found: Match, model: Node) -> int | None:
+    """Return the one scale that a file of this project says it is for; None where it serves the configured one too."""
+    description = _described(found, model)
+    if description is None:
+        return None
+    served = description["model"].get("scales") or description.get("scales") or [description["scale"]]
+    return None if model["scale"] in served else int(description["scale"])
+
+
+def _fits_other_scales(found: Match, model: Node) -> bool:
+    """Whether a file of others is exactly of this network at another scale too, and the network is for one at a time.
+
+    spandrel reads the scale of its networks off the file.
+    """
+    spec = model.get("spec") or {}
+    if found.file.description or not found.complete or spec.get("multi_scale") or spec.get("arguments"):
+        return False
+    others = [scale for scale in spec.get("scales") or () if scale != model["scale"]]
+    return any(_complete_at(scale, found.file, model) for scale in others)
 
 
 def arguments(settings: Mapping[str, Any]) -> str:
@@ -129,6 +204,9 @@ def _match(network: nn.Module, file: WeightsFile) -> Match:
     if found is None:
         held = listed([str(key) for key in file.content]) or "nothing"
         raise Refusal(f"{KEY}: expected tensors by their names in {file.path}, got {held}.")
+    if found.rivals and file.description is None:
+        parts = listed([found.view.wrapper, *found.rivals])
+        raise Refusal(f"{KEY}: {file.path} holds several networks that fit ({parts}); save the one you mean alone.")
     return found
 
 
@@ -147,20 +225,24 @@ def _on_meta(model: Node) -> nn.Module:
 def _reason(found: Match, model: Node, *, name: str, settings: Mapping[str, Any], train: bool) -> str:
     """Return why a load is refused, and what to type."""
     path, scale = found.file.path.name, model["scale"]
-    add = f"add {arguments(settings)}" if settings else ""
+    wanted = {**settings, **_assumed(found, model)} if settings else {}
+    add = f"add {arguments(wanted)}" if wanted else ""
     other = None if found.complete else _scale_of(found.file, {**model, **settings})
     if other == scale:
         return f"{path} is of this network with other arguments: {add}."
     if other is not None:
         loose = "model.pretrained_strict=false starts from what fits"
+        if other not in (model.get("spec") or {}).get("scales", [other]):
+            known = ", ".join(map(str, model["spec"]["scales"]))
+            return f"{path} holds weights for x{other}; model={name} is for scale {known}."
         if not train:
-            return f"{path} holds weights for x{other}, got scale={scale}; say scale={other}."
+            return _of_scale(found.file, [other], model)
         hint = f"{add} model.pretrained_strict=false to start from what fits" if add else loose
         return f"{path} holds weights for x{other}: at scale={scale}, {_left(found)} {hint}."
     if settings and found.complete:
         return f"{path} was trained with other arguments: {add}."
     described = found.file.description
-    if described and described["model"].get("_target_") != model["_target_"]:
+    if described and described["model"]["_target_"] != model["_target_"]:
         return f"{path} is of model={described['name']}, not of model={name}."
     near = _nearest(found, model, name=name)
     if near:
@@ -172,6 +254,13 @@ def _reason(found: Match, model: Node, *, name: str, settings: Mapping[str, Any]
     )
 
 
+def _of_scale(file: WeightsFile, scales: Sequence[int], model: Node) -> str:
+    """Return that a file is for other scales than the configured one, and what to type."""
+    held = ", ".join(f"x{scale}" for scale in scales)
+    asked = " or ".join(f"scale={scale}" for scale in scales)
+    return f"{file.path.name} holds weights for {held}, got scale={model['scale']}; say {asked}."
+
+
 def _left(found: Match) -> str:
     """Return what a load would leave random or aside."""
     parts = []
@@ -179,20 +268,26 @@ def _left(found: Match) -> str:
         parts.append(f"{len(found.random)} of {found.total} tensors would stay random ({listed(random_told(found))})")
     if found.unexpected:
         parts.append(f"{len(found.unexpected)} in the file have no place ({listed(found.unexpected)})")
+    if found.other_constants:
+        parts.append(
+            f"it was made for other constants than the network computes with ({listed(found.other_constants)})"
+        )
     return f"{', '.join(parts)};"
 
 
 def _scale_of(file: WeightsFile, model: Node) -> int | None:
     """Return the scale at which a file is exactly of a network: the configured one, or another that it has."""
     scales = (model.get("spec") or {}).get("scales") or ()
-    for scale in dict.fromkeys((model["scale"], *scales)):
-        try:
-            found = match(_on_meta({**model, "scale": scale}), file)
-        except Refusal:
-            continue
-        if found is not None and found.complete:
-            return int(scale)
-    return None
+    ours = dict.fromkeys((model["scale"], *scales, *_ANY_SCALE))
+    return next((int(scale) for scale in ours if _complete_at(scale, file, model)), None)
+
+
+def _complete_at(scale: int, file: WeightsFile, model: Node) -> bool:
+    try:
+        found = match(_on_meta({**model, "scale": scale}), file)
+    except Refusal:
+        return False
+    return found is not None and found.complete
 
 
 def _nearest(found: Match, model: Node, *, name: str) -> str:

@@ -20,8 +20,9 @@ class DiscriminatorPenalty:
       for each image (WGAN-GP, Gulrajani et al. 2017, arXiv 1704.00028, equation 3, weight = lambda). The paper warns of
       batch normalisation in the discriminator, which makes an image's gradient depend on the others.
 
-    `D` of an image is the mean of its map of logits, as the adversarial losses average over it, and `|.|` the norm over
-    all its pixels. Everything is in float32, outside autocast: it is differentiated twice.
+    `D` of an image is the sum of its map of logits, as in BasicSR (`losses/gan_loss.py`: the map's gradient is taken
+    with ones), though the adversarial losses average over the map; `|.|` is the norm over all pixels of the image and E
+    the mean over the batch. Everything is in float32, outside autocast: it is differentiated twice.
 
     Args:
         kind: One of these names.
@@ -72,6 +73,6 @@ class DiscriminatorPenalty:
 def _squared_norms(discriminator: nn.Module, images: Tensor) -> Tensor:
     """`|grad D|^2` of each image, `(N,)`, with a graph to differentiate once more."""
     images = images.detach().requires_grad_()
-    judged = discriminator(images).flatten(1).mean(1)
-    (gradient,) = torch.autograd.grad(judged.sum(), images, create_graph=True)
+    # Summed over the batch too: an image's gradient is its own (but for batch normalisation).
+    (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3))

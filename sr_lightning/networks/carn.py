@@ -9,21 +9,61 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_lightning.networks.blocks import SubpixelUpsampler, div2k_mean, in_full_precision, scale_name
+from sr_lightning.networks.edsr import shifts_by
 from sr_lightning.networks.layout import Layout, Tensors, count
 
 # Blocks of each cascade, in the paper and in all published files.
 DEPTH = 3
 
 
+def _layout(name: str, *upsample: tuple[str, str]) -> Layout:
+    """The authors' names; those of the upsamplers depend on whether there are several (`--multi_scale`)."""
+    return Layout(
+        name,
+        rename=(
+            (r"head\.(\w+)", r"entry.\1"),
+            *(
+                (rf"body\.units\.{i}\.units\.{j}\.layers\.(.+)", rf"b{i + 1}.b{j + 1}.body.\1")
+                for i in range(DEPTH)
+                for j in range(DEPTH)
+            ),
+            *(
+                (rf"body\.units\.{i}\.fusions\.{j}\.(.+)", rf"b{i + 1}.c{j + 1}.body.0.\1")
+                for i in range(DEPTH)
+                for j in range(DEPTH)
+            ),
+            *((rf"body\.fusions\.{j}\.(.+)", rf"c{j + 1}.body.0.\1") for j in range(DEPTH)),
+            *upsample,
+            (r"tail\.(\w+)", r"exit.\1"),
+        ),
+        constants=(r"(sub|add)_mean\.shifter\.(weight|bias)",),
+        settings=_settings,
+        make_constants=_mean_shifts,
+    )
+
+
 def _settings(tensors: Tensors) -> dict[str, Any]:
     width, channels = tensors["entry.weight"].shape[:2]
+    several = [scale for scale in (2, 3, 4) if f"upsample.up{scale}.body.0.weight" in tensors]
     return {
-        "scales": [scale for scale in (2, 3, 4) if f"upsample.up{scale}.body.0.weight" in tensors],
+        "scales": several or [_scale(tensors, width)],
         "width": width,
         "channels": channels,
         "groups": width // tensors["b1.b1.body.0.weight"].shape[1],
         "recursive": count(tensors, r"b1\.b(\d)\.body\.0\.weight") == 1,
     }
+
+
+def _scale(tensors: Tensors, width: int) -> int:
+    """The factor of the one upsampler: a stage of three, or as many of two as there are convolutions."""
+    if tensors["upsample.up.body.0.weight"].shape[0] == 9 * width:
+        return 3
+    return int(2 ** count(tensors, r"upsample\.up\.body\.(\d+)\.weight"))
+
+
+def _mean_shifts(tensors: Tensors) -> dict[str, Tensor]:
+    """The frozen convolutions of the mean colour, on 0..1; networks of other than three channels have none."""
+    return shifts_by(div2k_mean(3).flatten(), inside="shifter.") if tensors["entry.weight"].shape[1] == 3 else {}
 
 
 class CARN(nn.Module):
@@ -47,27 +87,8 @@ class CARN(nn.Module):
     """
 
     layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            "CARN-pytorch",
-            rename=(
-                (r"head\.(\w+)", r"entry.\1"),
-                *(
-                    (rf"body\.units\.{i}\.units\.{j}\.layers\.(.+)", rf"b{i + 1}.b{j + 1}.body.\1")
-                    for i in range(DEPTH)
-                    for j in range(DEPTH)
-                ),
-                *(
-                    (rf"body\.units\.{i}\.fusions\.{j}\.(.+)", rf"b{i + 1}.c{j + 1}.body.0.\1")
-                    for i in range(DEPTH)
-                    for j in range(DEPTH)
-                ),
-                *((rf"body\.fusions\.{j}\.(.+)", rf"c{j + 1}.body.0.\1") for j in range(DEPTH)),
-                (r"upsample\.x(\d)\.(.+)", r"upsample.up\1.body.\2"),
-                (r"tail\.(\w+)", r"exit.\1"),
-            ),
-            constants=(r"(sub|add)_mean\.shifter\.(weight|bias)",),
-            settings=_settings,
-        ),
+        _layout("CARN-pytorch", (r"upsample\.x(\d)\.(.+)", r"upsample.up\1.body.\2")),
+        _layout("CARN-pytorch, one scale", (r"upsample\.x\d\.(.+)", r"upsample.up.body.\1")),
     )
     mean: Tensor
 

@@ -19,20 +19,52 @@ def mean_shifts(tensors: Tensors) -> dict[str, Tensor]:
     """Those convolutions, on 0..255; networks of other than three channels have none."""
     if tensors["head.0.weight"].shape[1] != 3:
         return {}
-    mean = 255 * div2k_mean(3).flatten()
+    return shifts_by(255 * div2k_mean(3).flatten())
+
+
+def shifts_by(mean: Tensor, *, inside: str = "") -> dict[str, Tensor]:
+    """Frozen convolutions that subtract and add a colour, `inside` a module or not."""
     return {
-        f"{name}_mean.{part}": value
+        f"{name}_mean.{inside}{part}": value
         for name, bias in (("sub", -mean), ("add", mean))
         for part, value in (("weight", torch.eye(3).view(3, 3, 1, 1)), ("bias", bias))
     }
 
 
+def on_255(tensors: Tensors, *, tail: str) -> Tensors:
+    """Tensors of a file of another `--rgb_range` (its mean colour tells) as those of the same network on 0..255.
+
+    What enters the first convolution then is larger by a factor, what leaves the last one has to be.
+
+    Args:
+        tensors: By EDSR-PyTorch's names.
+        tail: The last convolution.
+    """
+    bias = tensors.get("add_mean.bias")
+    if bias is None or bias.shape != (3,):
+        return tensors
+    ranges = bias.double() / div2k_mean(3).flatten().double()
+    factor = 255 / float(ranges.mean())
+    if not (factor > 0 and torch.allclose(ranges * factor, torch.full_like(ranges, 255), rtol=1e-2)):
+        # Another colour: no factor makes it ours.
+        return tensors
+    if abs(factor - 1) < 1e-2:
+        return tensors
+    shifts = ("sub_mean.bias", "add_mean.bias")
+    factors = {"head.0.weight": 1 / factor, **dict.fromkeys((f"{tail}.weight", f"{tail}.bias", *shifts), factor)}
+    return {name: each.float() * factors[name] if name in factors else each for name, each in tensors.items()}
+
+
 def _settings(tensors: Tensors, *, head: str, block: str) -> dict[str, Any]:
     width, channels = tensors[head].shape[:2]
-    found: dict[str, Any] = {"width": width, "channels": channels, "depth": count(tensors, block)}
-    # A file does not hold it: what all published networks of these widths were trained with.
+    return {"width": width, "channels": channels, "depth": count(tensors, block)}
+
+
+def _assumed(tensors: Tensors, *, head: str) -> dict[str, Any]:
+    """What all published networks of these widths were trained with."""
     known = {64: 1.0, 256: 0.1}
-    return found | ({"residual_scale": known[width]} if width in known else {})
+    width = tensors[head].shape[0]
+    return {"residual_scale": known[width]} if width in known else {}
 
 
 class EDSR(nn.Module):
@@ -67,7 +99,9 @@ class EDSR(nn.Module):
             ),
             constants=(MEAN_SHIFTS,),
             settings=partial(_settings, head="head.0.weight", block=r"body\.(\d+)\.body\.0\.weight"),
+            assumed=partial(_assumed, head="head.0.weight"),
             make_constants=mean_shifts,
+            convert=partial(on_255, tail="tail.1"),
         ),
         Layout(
             "BasicSR",
@@ -77,6 +111,7 @@ class EDSR(nn.Module):
                 (r"tail\.(\w+)", r"conv_last.\1"),
             ),
             settings=partial(_settings, head="conv_first.weight", block=r"body\.(\d+)\.conv1\.weight"),
+            assumed=partial(_assumed, head="conv_first.weight"),
         ),
     )
     mean: Tensor

@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 Tensors = Mapping[str, Tensor]
+# Files round their constants as they were typed.
+_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,11 @@ class Layout:
         constants: Patterns of names in the files that hold no weight of ours (a colour mean, an index table, a mask).
         settings: Tells constructor arguments by the names and shapes of a file, such as `{"depth": 32}`; empty where
             the file does not show them. Only ever given tensors in this layout, by their published names.
+        assumed: Tells those that no file shows, as the files of the family have them as a rule.
         make_constants: Makes, from tensors in this layout, the constants that other programs look for in such a file;
             None where they look for none.
+        convert: Brings the tensors of a file that was made for other constants (another range of pixels) to ours, by
+            their published names; those of a file like ours come back as they are. None where there is one kind alone.
         spandrel: Whether spandrel, by which chaiNNer and its relatives load networks, knows such files.
     """
 
@@ -33,7 +39,9 @@ class Layout:
     rename: tuple[tuple[str, str], ...] = ()
     constants: tuple[str, ...] = ()
     settings: Callable[[Tensors], dict[str, Any]] | None = None
+    assumed: Callable[[Tensors], dict[str, Any]] | None = None
     make_constants: Callable[[Tensors], dict[str, Tensor]] | None = None
+    convert: Callable[[Tensors], Tensors] | None = None
     spandrel: bool = False
 
     def published(self, name: str) -> str:
@@ -65,6 +73,27 @@ class Layout:
     def is_constant(self, name: str) -> bool:
         """Whether a name in a file is one of the constants."""
         return any(re.fullmatch(pattern, name) for pattern in self.constants)
+
+    def other_constants(self, tensors: Tensors) -> tuple[str, ...]:
+        """Names of a file's constants whose values are not those that our network computes with.
+
+        Of another size than those made here, nothing is to be said: masks are as large as a program's images.
+        """
+        if self.make_constants is None or not any(self.is_constant(name) for name in tensors):
+            return ()
+        try:
+            made = self.make_constants(tensors)
+        except LookupError:
+            # It is only like this layout: what they are made from is not there.
+            return ()
+        return tuple(name for name, ours in made.items() if name in tensors and _differ(tensors[name], ours))
+
+
+def _differ(theirs: Tensor, ours: Tensor) -> bool:
+    if ours.is_meta or theirs.shape != ours.shape:
+        return False
+    largest = max(1.0, float(ours.abs().max())) if ours.numel() else 1.0
+    return not torch.allclose(theirs.double(), ours.double(), rtol=0, atol=_ROUNDING * largest)
 
 
 def count(tensors: Tensors, pattern: str) -> int:

@@ -1,26 +1,31 @@
 """MDSR, the network for several scales of EDSR's paper (Lim et al. 2017, arXiv 1707.02921)."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
 from sr_lightning.networks.blocks import SubpixelUpsampler, div2k_mean, in_full_precision, scale_name
-from sr_lightning.networks.edsr import MEAN_SHIFTS, ResidualBlock, mean_shifts
+from sr_lightning.networks.edsr import MEAN_SHIFTS, ResidualBlock, mean_shifts, on_255
 from sr_lightning.networks.layout import Layout, Tensors, count
-
-# The authors' files number the parts of a scale; all of theirs have these three.
-PUBLISHED_SCALES = (2, 3, 4)
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
     width, channels = tensors["head.0.weight"].shape[:2]
     return {
-        "scales": list(PUBLISHED_SCALES),
+        "scales": [_scale(tensors, place, width) for place in range(count(tensors, r"upsample\.(\d+)\.0\.weight"))],
         "width": width,
         "channels": channels,
         "depth": count(tensors, r"body\.(\d+)\.body\.0\.weight"),
     }
+
+
+def _scale(tensors: Tensors, place: int, width: int) -> int:
+    """The factor of the upsampler at a place: a stage of three, or as many of two as there are convolutions."""
+    if tensors[f"upsample.{place}.0.weight"].shape[0] == 9 * width:
+        return 3
+    return int(2 ** count(tensors, rf"upsample\.{place}\.(\d+)\.weight"))
 
 
 class MDSR(nn.Module):
@@ -39,29 +44,6 @@ class MDSR(nn.Module):
         ValueError: `scale`, here or in `forward`, is not one of `scales`.
     """
 
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            "EDSR-PyTorch",
-            rename=(
-                (r"head\.(\w+)", r"head.0.\1"),
-                *(
-                    (rf"preprocess\.x{scale}\.(\d+)\.conv{ours}\.(\w+)", rf"pre_process.{number}.\1.body.{theirs}.\2")
-                    for number, scale in enumerate(PUBLISHED_SCALES)
-                    for ours, theirs in ((1, 0), (2, 2))
-                ),
-                (r"body\.(\d+)\.conv1\.(\w+)", r"body.\1.body.0.\2"),
-                (r"body\.(\d+)\.conv2\.(\w+)", r"body.\1.body.2.\2"),
-                *(
-                    (rf"upsample\.x{scale}\.(.+)", rf"upsample.{number}.\1")
-                    for number, scale in enumerate(PUBLISHED_SCALES)
-                ),
-                (r"tail\.(\w+)", r"tail.0.\1"),
-            ),
-            constants=(MEAN_SHIFTS,),
-            settings=_settings,
-            make_constants=mean_shifts,
-        ),
-    )
     mean: Tensor
 
     def __init__(
@@ -80,6 +62,32 @@ class MDSR(nn.Module):
         )
         self.upsample = nn.ModuleDict({f"x{each}": SubpixelUpsampler(width=width, scale=each) for each in self.scales})
         self.tail = nn.Conv2d(width, channels, 3, padding=1)
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The authors' names, which number the parts of a scale by its place among the network's scales."""
+        parts = list(enumerate(self.scales))
+        return (
+            Layout(
+                "EDSR-PyTorch",
+                rename=(
+                    (r"head\.(\w+)", r"head.0.\1"),
+                    *(
+                        (rf"preprocess\.x{each}\.(\d+)\.conv{ours}\.(\w+)", rf"pre_process.{place}.\1.body.{theirs}.\2")
+                        for place, each in parts
+                        for ours, theirs in ((1, 0), (2, 2))
+                    ),
+                    (r"body\.(\d+)\.conv1\.(\w+)", r"body.\1.body.0.\2"),
+                    (r"body\.(\d+)\.conv2\.(\w+)", r"body.\1.body.2.\2"),
+                    *((rf"upsample\.x{each}\.(.+)", rf"upsample.{place}.\1") for place, each in parts),
+                    (r"tail\.(\w+)", r"tail.0.\1"),
+                ),
+                constants=(MEAN_SHIFTS,),
+                settings=_settings,
+                make_constants=mean_shifts,
+                convert=partial(on_255, tail="tail.0"),
+            ),
+        )
 
     def forward(self, lr: Tensor, scale: int | None = None) -> Tensor:
         """Maps `lr` `(N, C, H, W)` in [0, 1] to `sr` `(N, C, scale*H, scale*W)`, not clamped.

@@ -1,6 +1,7 @@
 """Networks of other libraries, such as spandrel's, made to keep the promises of ours."""
 
 import re
+import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -14,6 +15,10 @@ from sr_lightning.networks.layout import Layout, Tensors
 
 # What a batch normalisation has measured; every other buffer of a library's network is made of its arguments.
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+# Arguments of which a file shows nothing, and for which spandrel puts a constant.
+_UNTOLD = ("drop_path_rate", "conv_scale", "img_range", "norm_groups")
+# What in a file is of the patches that were trained on, or counts batches.
+_OF_TRAINING = r".*\.(attn_mask(_\d)?|num_batches_tracked)"
 
 
 class Padded(nn.Module):
@@ -58,12 +63,13 @@ class Padded(nn.Module):
         self.multiple = multiple
         self.smallest = smallest
         self.network = network
-        published = set(network.state_dict())
+        published = network.state_dict()
+        self._shown = _show(published)
         for pattern in no_gradient or ():
             _freeze(network, pattern)
         _keep_constants_aside(network)
         # Those that the library's files hold; others it keeps outside of its state dict itself.
-        self._constants = published - set(network.state_dict())
+        self._constants = published.keys() - network.state_dict().keys()
         _end_in_full_precision(network)
 
     @property
@@ -72,14 +78,35 @@ class Padded(nn.Module):
         constants = {name: buffer for name, buffer in self.network.named_buffers() if name in self._constants}
         return (
             Layout(
-                "library",
+                "spandrel",
                 rename=((r"network\.(.+)", r"\1"),),
                 constants=tuple(map(re.escape, constants)),
-                settings=_settings,
+                settings=self._settings,
                 make_constants=lambda _: {name: constant.clone() for name, constant in constants.items()},
                 spandrel=True,
             ),
         )
+
+    def _settings(self, tensors: Tensors) -> dict[str, Any]:
+        """What spandrel reads off a file: the constructor's arguments by its own names, where the file shows others."""
+        from spandrel import ModelLoader, UnsupportedModelError
+
+        # By shapes alone spandrel would say 1.694 of a ratio of 1.7.
+        if _show(tensors) == self._shown:
+            return {}
+        try:
+            network = ModelLoader(device="cpu").load_from_state_dict(dict(tensors)).model
+        except (UnsupportedModelError, RuntimeError):
+            return {}
+        # Other networks have arguments of the same names.
+        if type(network) is not type(self.network):
+            return {}
+        found: Mapping[str, Any] = network.hyperparameters
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in found.items()
+            if key not in _UNTOLD
+        }
 
     def forward(self, lr: Tensor) -> Tensor:
         """Maps `lr` `(N, C, H, W)` in [0, 1] to `sr` `(N, C, scale*H, scale*W)`, not clamped."""
@@ -138,13 +165,10 @@ def _end_in_full_precision(network: nn.Module) -> None:
         convolutions[-1].__class__ = _FullPrecisionConv2d
 
 
-def _settings(tensors: Tensors) -> dict[str, Any]:
-    """What spandrel reads off a file: the constructor's arguments by its own names."""
-    from spandrel import ModelLoader, UnsupportedModelError
-
-    try:
-        network = ModelLoader().load_from_state_dict(dict(tensors)).model
-    except (UnsupportedModelError, RuntimeError):
-        return {}
-    found: Mapping[str, Any] = getattr(network, "hyperparameters", {})
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+def _show(tensors: Tensors) -> dict[str, tuple[tuple[int, ...], int | None]]:
+    """What a file shows of its network: shapes by name, and of index tables (DAT's tell its windows) the content."""
+    return {
+        name: (tuple(tensor.shape), None if tensor.is_floating_point() else zlib.crc32(tensor.numpy().tobytes()))
+        for name, tensor in tensors.items()
+        if not re.fullmatch(_OF_TRAINING, name)
+    }

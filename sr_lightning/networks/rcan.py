@@ -1,5 +1,6 @@
 """RCAN (Zhang et al. 2018, "Image Super-Resolution Using Very Deep Residual Channel ...", arXiv 1807.02758)."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_lightning.networks.blocks import SubpixelUpsampler, div2k_mean, in_full_precision
-from sr_lightning.networks.edsr import MEAN_SHIFTS, mean_shifts
+from sr_lightning.networks.edsr import MEAN_SHIFTS, mean_shifts, on_255
 from sr_lightning.networks.layout import Layout, Tensors, count
 
 
@@ -68,6 +69,7 @@ class RCAN(nn.Module):
             constants=(MEAN_SHIFTS,),
             settings=_official_settings,
             make_constants=mean_shifts,
+            convert=partial(on_255, tail="tail.1"),
             spandrel=True,
         ),
         Layout(

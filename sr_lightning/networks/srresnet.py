@@ -44,12 +44,14 @@ def _leftthomas(stages: int) -> Layout:
             (r"tail\.(.+)", rf"block{trunk + 1}.{stages}.\1"),
         ),
         settings=_leftthomas_settings,
+        # No weights tell what follows the last convolution.
+        assumed=lambda _: {"output": "tanh"},
     )
 
 
 def _leftthomas_settings(tensors: Tensors) -> dict[str, Any]:
     width, channels = tensors["block1.0.weight"].shape[:2]
-    return {"channels": channels, "width": width, "depth": _LEFTTHOMAS_DEPTH, "after_trunk": "prelu", "output": "tanh"}
+    return {"channels": channels, "width": width, "depth": _LEFTTHOMAS_DEPTH, "after_trunk": "prelu"}
 
 
 class SRResNet(nn.Module):

@@ -6,7 +6,7 @@ from pathlib import Path
 from sr_lightning.refusal import Refusal
 
 SAFETENSORS = ".safetensors"
-SUFFIXES = (".pth", ".pt", ".ckpt", SAFETENSORS)
+SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pth.tar", SAFETENSORS)
 # How torch.save's files begin: a zip archive, or before PyTorch 1.6 a pickle.
 _BEGINNINGS = (b"PK\x03\x04", b"\x80")
 # What comes instead when a web page, or a file that Git keeps elsewhere, was downloaded.
@@ -41,7 +41,7 @@ def check_file(path: Path, *, key: str) -> None:
         Refusal: no such file, no file that may be read, or none of a kind that holds weights.
     """
     check_there(path, key=key)
-    if path.suffix.lower() not in SUFFIXES:
+    if not path.name.lower().endswith(SUFFIXES):
         raise Refusal(f"{key}: expected a file of weights ({', '.join(SUFFIXES)}), got {path.name}.")
     if not os.access(path, os.R_OK):
         raise Refusal(f"{key}: {path} may not be read by this user.")

@@ -1,13 +1,14 @@
 """Which tensors of a file are which of a network: by its own names, or by those of a layout in circulation."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from sr_lightning.networks.layout import Layout
+from sr_lightning.networks.layout import Layout, Tensors
 from sr_lightning.weights.read import WeightsFile
 from sr_lightning.weights.views import View, views
 
@@ -30,6 +31,9 @@ class Match:
         reshaped: Our names of which the file holds another shape (or integers), with both shapes: the file's, ours.
         unexpected: Names in the file that are none of the network's, nor constants of the layout.
         names: All of ours.
+        other_constants: Names of the file's constants that are not what the network computes with.
+        converted: Whether the file was made for other constants, and its tensors were brought to ours.
+        rivals: Other wrappers or prefixes of the file under which stand other weights that fit as well.
     """
 
     file: WeightsFile
@@ -40,6 +44,9 @@ class Match:
     reshaped: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
     unexpected: tuple[str, ...]
     names: tuple[str, ...] = field(repr=False)
+    other_constants: tuple[str, ...] = ()
+    converted: bool = False
+    rivals: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -59,7 +66,7 @@ class Match:
     @property
     def complete(self) -> bool:
         """Whether the file holds exactly this network."""
-        return not (self.random or self.unexpected)
+        return not (self.random or self.unexpected or self.other_constants)
 
     @property
     def likeness(self) -> float:
@@ -70,10 +77,18 @@ class Match:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The constructor arguments that the names and shapes in the file tell, as far as the layout reads them."""
-        if self.layout.settings is None:
+        return self._told(self.layout.settings)
+
+    @cached_property
+    def assumed(self) -> dict[str, Any]:
+        """Those that no file of the layout tells, as its family has them as a rule."""
+        return self._told(self.layout.assumed)
+
+    def _told(self, read: Callable[[Tensors], dict[str, Any]] | None) -> dict[str, Any]:
+        if read is None:
             return {}
         try:
-            return self.layout.settings(self.view.tensors)
+            return read(self.view.tensors)
         except (LookupError, ValueError, ArithmeticError):
             # It is only like this layout: another network shares some names.
             return {}
@@ -92,21 +107,32 @@ def match(network: nn.Module, file: WeightsFile) -> Match | None:
     ours = network.state_dict()
     candidates = list(_candidates(network, ours, file))
     # Of equal ones the first.
-    return max(candidates, key=_rank, default=None)
+    found = max(candidates, key=_rank, default=None)
+    if found is None:
+        return None
+    return replace(found, rivals=tuple(other.view.wrapper for other in candidates if _rivals(found, other)))
 
 
-def _rank(found: Match) -> tuple[int, int, bool]:
+def _rivals(found: Match, other: Match) -> bool:
+    """Whether two parts of a file hold the network alike, with other weights."""
+    alike = found.complete and _rank(other) == _rank(found) and other.view is not found.view
+    return alike and any(not torch.equal(tensor, other.fitting[name]) for name, tensor in found.fitting.items())
+
+
+def _rank(found: Match) -> tuple[int, int, bool, bool]:
     names = len(found.fitting) + len(found.reshaped)
-    return names, len(found.fitting), found.view.averaged
+    return names, len(found.fitting), found.complete, found.view.averaged
 
 
 def _candidates(network: nn.Module, ours: Mapping[str, Tensor], file: WeightsFile) -> Iterator[Match]:
     layouts: tuple[Layout, ...] = getattr(network, "layouts", ())
+    found = views(file.content)
     # Where a layout's names are ours, it is the layout that reads arguments off a file of others.
     for layout in (OWN, *layouts) if file.description else (*layouts, OWN):
-        published = {layout.published(name) for name in ours}
-        for view in views(file.content):
-            theirs = layout.to_ours(list(ours), view.tensors)
+        published = {layout.published(name): name for name in ours}
+        for view in found:
+            tensors = view.tensors if layout.convert is None else layout.convert(view.tensors)
+            theirs = {published[name]: tensor for name, tensor in tensors.items() if name in published}
             fits = {name: _fits(tensor, ours[name]) for name, tensor in theirs.items()}
             yield Match(
                 file=file,
@@ -125,6 +151,8 @@ def _candidates(network: nn.Module, ours: Mapping[str, Tensor], file: WeightsFil
                     if name not in published and not layout.is_constant(name) and not name.endswith(_COUNTER)
                 ),
                 names=tuple(ours),
+                other_constants=layout.other_constants(tensors),
+                converted=tensors is not view.tensors,
             )
 
 

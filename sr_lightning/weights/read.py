@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from sr_lightning.weights.own import CHECKPOINT_KEY
 
 # As many as torch.hub puts into names of files, such as edsr_x4-4f62e9ef.pt.
 DIGITS = 8
+# Such a name; eight decimal digits are a date.
+_NAMED = re.compile(r"-(?=\d*[a-f])([0-9a-f]{8})\.")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,12 @@ class WeightsFile:
     content: Mapping[str, Any]
     description: Mapping[str, Any] | None
 
+    @property
+    def other_than_named(self) -> str | None:
+        """The hash that the file's name holds, as torch.hub names files, where it is not that of its content."""
+        named = _NAMED.search(self.path.name)
+        return named[1] if named and named[1] != self.sha256 else None
+
 
 def read_weights(path: Path, *, key: str) -> WeightsFile:
     """Reads a file of weights without unpickling any object.
@@ -54,7 +63,7 @@ def read_weights(path: Path, *, key: str) -> WeightsFile:
         content, description = _read_safetensors(path, key=key)
     else:
         content = _read_pickle(path, key=key)
-        description = content.get(CHECKPOINT_KEY) if isinstance(content, Mapping) else None
+        description = _whole(content.get(CHECKPOINT_KEY)) if isinstance(content, Mapping) else None
     if not isinstance(content, Mapping):
         raise Refusal(f"{key}: expected tensors by their names in {path}, got {type(content).__name__}.")
     with path.open("rb") as file:
@@ -72,17 +81,33 @@ def _read_safetensors(path: Path, *, key: str) -> tuple[dict[str, Tensor], dict[
     return tensors, _described(metadata) if CHECKPOINT_KEY in metadata else None
 
 
-def _described(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What a file that `save_weights` wrote says of its network."""
-    return {
-        "name": metadata["name"],
-        "scale": int(metadata["scale"]),
-        "model": json.loads(metadata["model"]),
-        **json.loads(metadata[CHECKPOINT_KEY]),
-    }
+def _described(metadata: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """What a file that `save_weights` wrote says of its network; None where somebody else wrote these keys."""
+    try:
+        return _whole(
+            {
+                "name": metadata["name"],
+                "scale": int(metadata["scale"]),
+                "model": json.loads(metadata["model"]),
+                **json.loads(metadata[CHECKPOINT_KEY]),
+            }
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _whole(description: Any) -> Mapping[str, Any] | None:
+    """A description that rebuilds a network; None for another program's value under our key."""
+    if not isinstance(description, Mapping):
+        return None
+    model = description.get("model")
+    ours = isinstance(model, Mapping) and isinstance(model.get("_target_"), str)
+    named = isinstance(description.get("name"), str) and isinstance(description.get("scale"), int)
+    return description if ours and named else None
 
 
 def _read_pickle(path: Path, *, key: str) -> Any:
+    _check_records(path, key=key)
     try:
         with warnings.catch_warnings():
             # Before it refuses a compiled program, torch tells how to run it.
@@ -90,6 +115,21 @@ def _read_pickle(path: Path, *, key: str) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many kinds, by what is wrong with the file
         raise Refusal(f"{key}: {path} {_reason(error)}") from error
+
+
+def _check_records(path: Path, *, key: str) -> None:
+    """Refuse a zip whose records are not what was written: torch.load does not look at their checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError):
+        # Older than PyTorch 1.6, or so far from whole that torch.load says it.
+        return
+    if damaged is not None:
+        raise Refusal(
+            f"{key}: {path} is damaged: its record {damaged} is not what was written (by its checksum); copy or "
+            "download it again."
+        )
 
 
 def _reason(error: Exception) -> str:

@@ -1,5 +1,7 @@
 """Where in a file the tensors of a network may stand: wrappers around them, prefixes of their names."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,17 +10,21 @@ from torch import Tensor
 
 from sr_lightning.weights.own import EMA_KEY
 
-# Keys under which training programs keep averaged weights, and weights: BasicSR, ours; PyTorch's habit, BasicSR, GANs.
-_AVERAGED = ("params_ema", "params-ema", EMA_KEY)
+# Keys under which training programs keep weights, of which the first that is there counts: BasicSR, ours; PyTorch's
+# habit, BasicSR, GANs. Any other key goes too, behind these.
 _WRAPPERS = (
-    *_AVERAGED, "params", "state_dict", "model_state_dict", "model", "generator", "netG", "net_g", "net", "network",
+    "params_ema", "params-ema", EMA_KEY, "params", "state_dict", "model_state_dict", "model", "generator", "netG",
+    "net_g", "net", "network",
 )  # fmt: skip
 # What stands before each name where the network was a part of something: DataParallel, torch.compile, our modules and
-# other LightningModules, mmagic, KAIR.
-_AVERAGED_PREFIXES = ("generator_ema.",)
+# other LightningModules, mmagic, KAIR. Any other goes where most names begin with it.
 _PREFIXES = (
-    *_AVERAGED_PREFIXES, "module.", "_orig_mod.", "network.", "generator.", "model.", "net.", "netG.", "net_g.",
+    "generator_ema.", "module.", "_orig_mod.", "network.", "generator.", "model.", "net.", "netG.", "net_g.",
 )  # fmt: skip
+# Averaged weights, by a wrapper's or a prefix's name: params_ema, net_g_ema, model_ema.module.
+_AVERAGED = re.compile(r"(?<![a-z])ema(?![a-z])", re.IGNORECASE)
+# Wrappers within wrappers, deeper than any program in circulation has them.
+_DEEPEST = 4
 
 
 @dataclass(frozen=True)
@@ -51,16 +57,29 @@ def _below(content: Mapping[str, Any], *, path: tuple[str, ...]) -> Iterator[Vie
         yield View(
             wrapper=", ".join([*path, prefix] if prefix else path),
             tensors={name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)},
-            averaged=any(key in path for key in _AVERAGED) or any(part in prefix for part in _AVERAGED_PREFIXES),
+            averaged=any(_AVERAGED.search(text) for text in (*path, prefix)),
         )
-    for key in _WRAPPERS:
-        if isinstance(content.get(key), Mapping):
-            yield from _below(content[key], path=(*path, key))
+    if len(path) < _DEEPEST:
+        for key in sorted((key for key in content if isinstance(key, str)), key=_place):
+            if isinstance(content[key], Mapping):
+                yield from _below(content[key], path=(*path, key))
+
+
+def _place(wrapper: str) -> int:
+    return _WRAPPERS.index(wrapper) if wrapper in _WRAPPERS else len(_WRAPPERS)
 
 
 def _prefixes(names: Mapping[str, Tensor]) -> list[str]:
-    """Returns the empty prefix and all that some names begin with, such as `network.` or `module.generator.`."""
+    """Returns the empty prefix and all that names begin with, such as `network.` or `module.generator.`."""
     found = [""] if names else []
     for known in found:  # grows while it is read
-        found += [known + prefix for prefix in _PREFIXES if any(name.startswith(known + prefix) for name in names)]
+        rest = [name.removeprefix(known) for name in names if name.startswith(known)]
+        prefixes = dict.fromkeys((*_PREFIXES, *_of_most(rest)))
+        found += [known + prefix for prefix in prefixes if any(name.startswith(prefix) for name in rest)]
     return found
+
+
+def _of_most(names: list[str]) -> list[str]:
+    """Returns the first part that more than half of the names have, where there is one."""
+    parts = Counter(name.partition(".")[0] for name in names if "." in name)
+    return [f"{part}." for part, times in parts.most_common(1) if 2 * times > len(names)]

@@ -78,7 +78,7 @@ def test_without_the_package_one_line_says_how_to_get_it(command, monkeypatch):
     monkeypatch.setattr(dashboard, "find_spec", lambda name: None)
     answer = command("dashboard", "project=sr")
     assert answer.error == (
-        "dashboard needs the package wandb-workspaces, which is not there; say `pip install wandb-workspaces`."
+        "dashboard needs the package wandb-workspaces, which is not there; say `pip install '.[dashboard]'`."
     )
 
 

@@ -88,14 +88,40 @@ def test_float32_under_autocast(kind):
     assert gradients[0][0].abs().max() > 0
 
 
-def test_a_map_counts_by_its_mean(images):
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_map_counts_by_its_sum(images, stride):
+    """As BasicSR takes it: the gradient of the whole map with ones, its squares summed over an image's pixels."""
     real, fake = images
-    judge = nn.Conv2d(2, 1, 1, bias=False)
-    # D of an image is the mean over 9 places of w x: its gradient is w / 9 at each.
-    expected = 5.0 * 9 * (judge.weight / 9).square().sum()
-    torch.testing.assert_close(
-        DiscriminatorPenalty(kind="r1")(judge, real, fake, samples=SAMPLES), expected, check_stride=False
-    )
+    judge = nn.Conv2d(2, 1, 2, stride=stride, padding=1)
+    # What a pixel adds to the sum of the map: the kernel's entries that pass over it, one for each place.
+    places = judge(real[:1]).shape[2:]
+    slopes = torch.zeros(2, 5, 5)
+    for row in range(places[0]):
+        for column in range(places[1]):
+            top, left = row * stride, column * stride
+            slopes[:, top : top + 2, left : left + 2] += judge.weight.detach()[0]
+    norm = slopes[:, 1:4, 1:4].square().sum().sqrt()
+    r1 = DiscriminatorPenalty(kind="r1", weight=10.0)(judge, real, fake, samples=SAMPLES)
+    torch.testing.assert_close(r1.detach(), 5.0 * norm**2)
+    gradient = DiscriminatorPenalty(kind="gradient", weight=10.0)(judge, real, fake, samples=SAMPLES)
+    torch.testing.assert_close(gradient.detach(), 10.0 * (norm - 1) ** 2)
+
+
+def test_images_of_a_map_discriminator_against_the_formula_by_hand(images):
+    """`D(x)` has the logits `a x^2 / 2` at each place, so that the gradient of their sum is `a x`: no share of the map."""
+    real, _ = images
+
+    class Map(Quadratic):
+        def forward(self, images):
+            return self.a * images.square() / 2
+
+    judge = Map()
+    expected = 0.0
+    for image in real:
+        for slope, pixel in zip(judge.a.detach().flatten(), image.flatten(), strict=True):
+            expected += 5.0 * (slope.item() * pixel.item()) ** 2 / len(real)
+    value = DiscriminatorPenalty(kind="r1", weight=10.0)(judge, real, real, samples=SAMPLES)
+    assert value.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_lazily_it_counts_as_often_as_it_was_left_out(images):
