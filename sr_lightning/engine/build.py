@@ -218,6 +218,8 @@ def describe(config: Node) -> dict[str, Any]:
         "model": without_weights(config["model"]),
         "loss": names["loss"],
         "data": names["data"],
+        # More than one where each batch had another: VDSR is one network for all of them.
+        "scales": config["data"]["scales"],
         # By which a score on other LR images than those it was trained on is known.
         "degradation": degradation_name(config),
         "features": {},

@@ -1,21 +1,26 @@
 """The `export` command: the weights of a checkpoint as a file that other programs load."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from sr_lightning.engine.checkpoint import Loaded, load_network
 from sr_lightning.networks.layout import Layout
+from sr_lightning.networks.luma import Network
+from sr_lightning.networks.padded import UNTOLD
 from sr_lightning.refusal import Refusal
 from sr_lightning.report.files import replacing
 from sr_lightning.weights.write import Format, choose_layout, save_weights
 
 # Of the image by which spandrel's network is compared with ours: no multiple of anything, so that borders show.
 _WIDTH, _HEIGHT = 27, 25
+# What spandrel takes from the size of the network, right for the authors' own; and what only training knows.
+_GUESSED, _OF_TRAINING = ("category_size",), ("drop_path_rate",)
 # Of the largest value: well above float32 in another order of sums, well below another constant.
 _TOLERANCE = 1e-4
 
@@ -106,12 +111,13 @@ def _otherwise(loaded: Loaded, layout: Layout) -> str:
     """Return in what spandrel's network of a layout's tensors is not the one they are of; nothing where it is."""
     from spandrel import ModelLoader
 
-    network = loaded.network
+    # A copy: SPAN, for one, writes its merged kernels where others stood.
+    network = cast(Network, deepcopy(loaded.network))
     try:
-        theirs = ModelLoader(device="cpu").load_from_state_dict(layout.to_file(network.state_dict()))
-    except Exception as error:  # noqa: BLE001 - tensors that it does not expect raise whatever they run into
+        theirs = ModelLoader(device="cpu").load_from_state_dict(layout.to_file(loaded.network.state_dict()))
+    except Exception as error:  # tensors that it does not expect raise whatever they run into
         return f"it cannot load it ({type(error).__name__})"
-    channels = loaded.model["channels"]
+    channels = network.channels
     if (theirs.scale, theirs.input_channels, theirs.output_channels) != (loaded.scale, channels, channels):
         return f"it takes it for x{theirs.scale} of {theirs.input_channels} channels"
     # What it asks of images, its callers make so, each in its own way.
@@ -120,21 +126,16 @@ def _otherwise(loaded: Loaded, layout: Layout) -> str:
     with torch.no_grad():
         # Some change their input in place.
         sr, expected = theirs.model.eval()(lr.clone()), network(lr)
-    difference = (sr - expected).abs().max() / expected.abs().max()
-    if difference <= _TOLERANCE:
+    difference, largest = float((sr - expected).abs().max()), float(expected.abs().max())
+    if difference <= _TOLERANCE * largest:
         return ""
-    settings = _unlike(loaded.model, getattr(theirs.model, "hyperparameters", {}))
-    return settings or (
-        f"its {theirs.architecture.name} x{loaded.scale} of {channels} channels is off by {difference:.1g} "
-        "of the largest value"
+    return _unlike(loaded.model, theirs.model.hyperparameters) or (
+        f"its {theirs.architecture.name} x{loaded.scale} of {channels} channels is off by {difference:.1g}, "
+        f"where the largest value is {largest:.1g}"
     )
 
 
 def _unlike(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
-    """Return the arguments that two networks of one class have otherwise."""
-    unlike = {
-        key: value
-        for key, value in theirs.items()
-        if key in ours and ours[key] != (list(value) if isinstance(value, tuple) else value)
-    }
-    return ", ".join(f"it has {key}={value}, the network {ours[key]}" for key, value in unlike.items())
+    """Return the arguments that spandrel took for granted, or guessed, and that are otherwise here."""
+    unlike = [key for key in (*UNTOLD, *_GUESSED) if key in theirs and ours.get(key, theirs[key]) != theirs[key]]
+    return ", ".join(f"{key} is {theirs[key]} there and {ours[key]} here" for key in unlike if key not in _OF_TRAINING)

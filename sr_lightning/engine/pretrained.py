@@ -22,7 +22,7 @@ _NO_SETTINGS = ("_target_", "spec", "scale", *PRETRAINED_KEYS)
 # In `spec`, the arguments that a person typed for the network, as far as a command says.
 TYPED = "typed"
 # Other networks share a name or two (conv_first.weight); the same network of another size shares most of the smaller's.
-_LIKE_ENOUGH = 0.5
+_LIKE_ENOUGH = 0.3
 # Scales that are tried beside a network's own, so that a file for one of them is told as such.
 _ANY_SCALE = (2, 3, 4, 8, 1)
 
@@ -81,7 +81,7 @@ class Pretrained:
             )
         if self.found.other_constants:
             told.append(f"the file was made for other constants: {listed(self.found.other_constants)}")
-        if (trained := _trained_for(self.found, self.model)) is not None and trained != scale:
+        if (trained := _trained_for(self.found, self.model)) is not None:
             told.append(f"the file was trained at x{trained}, and goes on here at x{scale}")
         if _fits_other_scales(self.found, self.model):
             told.append(f"names and shapes do not tell the scale of this file: x{scale} is assumed")
@@ -133,7 +133,7 @@ def pretrained_network(model: Node, *, name: str) -> Pretrained:
     if strict and not found.complete:
         raise Refusal(f"{KEY}: {_reason(found, model, name=name, settings={}, train=False)}")
     trained = _trained_for(found, model)
-    if strict and trained is not None and trained != model["scale"]:
+    if strict and trained is not None and not _may_serve_others(file, model):
         raise Refusal(f"{KEY}: {_of_scale(file, [trained], model)}")
     _load_something(network, found)
     return Pretrained(network=network, found=found, settings=settings, assumed=assumed, model=model)
@@ -172,6 +172,12 @@ def _trained_for(found: Match, model: Node) -> int | None:
         return None
     served = description["model"].get("scales") or description.get("scales") or [description["scale"]]
     return None if model["scale"] in served else int(description["scale"])
+
+
+def _may_serve_others(file: WeightsFile, model: Node) -> bool:
+    """Whether a network without parts of a scale (VDSR) may have been trained for several: its file does not say."""
+    several = (model.get("spec") or {}).get("multi_scale", False)
+    return several and "scales" not in model and "scales" not in (file.description or {})
 
 
 def _fits_other_scales(found: Match, model: Node) -> bool:
@@ -227,7 +233,7 @@ def _reason(found: Match, model: Node, *, name: str, settings: Mapping[str, Any]
     path, scale = found.file.path.name, model["scale"]
     wanted = {**settings, **_assumed(found, model)} if settings else {}
     add = f"add {arguments(wanted)}" if wanted else ""
-    other = None if found.complete else _scale_of(found.file, {**model, **settings})
+    other = None if found.complete else _scale_of(found.file, {**model, **settings}, besides=_ANY_SCALE)
     if other == scale:
         return f"{path} is of this network with other arguments: {add}."
     if other is not None:
@@ -275,10 +281,10 @@ def _left(found: Match) -> str:
     return f"{', '.join(parts)};"
 
 
-def _scale_of(file: WeightsFile, model: Node) -> int | None:
-    """Return the scale at which a file is exactly of a network: the configured one, or another that it has."""
+def _scale_of(file: WeightsFile, model: Node, *, besides: Sequence[int] = ()) -> int | None:
+    """Return the scale at which a file is exactly of a network: the configured one, another that it has, or further."""
     scales = (model.get("spec") or {}).get("scales") or ()
-    ours = dict.fromkeys((model["scale"], *scales, *_ANY_SCALE))
+    ours = dict.fromkeys((model["scale"], *scales, *besides))
     return next((int(scale) for scale in ours if _complete_at(scale, file, model)), None)
 
 

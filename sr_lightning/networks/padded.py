@@ -16,7 +16,7 @@ from sr_lightning.networks.layout import Layout, Tensors
 # What a batch normalisation has measured; every other buffer of a library's network is made of its arguments.
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 # Arguments of which a file shows nothing, and for which spandrel puts a constant.
-_UNTOLD = ("drop_path_rate", "conv_scale", "img_range", "norm_groups")
+UNTOLD = ("drop_path_rate", "conv_scale", "img_range", "norm_groups")
 # What in a file is of the patches that were trained on, or counts batches.
 _OF_TRAINING = r".*\.(attn_mask(_\d)?|num_batches_tracked)"
 
@@ -38,7 +38,8 @@ class Padded(nn.Module):
             from `smallest` on.
         scale: Upscaling factor.
         channels: Of the images.
-        multiple: What H and W are a multiple of inside, such as the side of the attention's windows.
+        multiple: What H and W are a multiple of inside, such as the side of the attention's windows; 1 where the
+            network pads by itself, since numbers of its authors hold for its own borders.
         smallest: What H and W are at least inside.
         no_gradient: Patterns of parameter names, by the library, that training does not reach, each with the reason;
             they are taken out of training, so that several devices do not wait for their gradients.
@@ -99,14 +100,9 @@ class Padded(nn.Module):
         except (UnsupportedModelError, RuntimeError):
             return {}
         # Other networks have arguments of the same names.
-        if type(network) is not type(self.network):
-            return {}
-        found: Mapping[str, Any] = network.hyperparameters
-        return {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in found.items()
-            if key not in _UNTOLD
-        }
+        known = getattr(network, "hyperparameters", {}) if type(network) is type(self.network) else {}
+        found = {key: value for key, value in known.items() if key not in UNTOLD}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
     def forward(self, lr: Tensor) -> Tensor:
         """Maps `lr` `(N, C, H, W)` in [0, 1] to `sr` `(N, C, scale*H, scale*W)`, not clamped."""

@@ -12,7 +12,7 @@ LENGTH = 769
 
 
 def receptive_field(network: nn.Module, *, height: int = 1, length: int = LENGTH) -> int | None:
-    """Measures by the gradient how many LR pixels in a row the `sr` of one LR pixel, in the middle of an image, depends on.
+    """Measures by the gradient how many LR pixels in a row the `sr` of one in the middle of an image depends on.
 
     The image is a strip of random pixels, `length` wide: where the two axes are treated alike, as by all networks
     here, what is seen along it is what is seen across it. Of each module's gradient only its places count, not its

@@ -29,8 +29,8 @@ _COLUMNS = """\
 - 256x256: what the NTIRE challenges on efficient super-resolution count for LR of that size at x4 (Y where the network
   is one for Y): multiply-adds, numbers that convolutions put out, and how many convolutions run.
 - sees: LR pixels in a row that the output of one LR pixel (scale x scale pixels) depends on, at the largest scale up to
-  x4: measured by the gradient in the middle of a strip of {length} random pixels, with random weights; global where that
-  is all of them.
+  x4: measured by the gradient in the middle of a strip of {length} random pixels, with random weights; global where
+  that is all of them.
 - {set}: PSNR that the paper prints, by the named protocol."""
 _MACHINE = (
     "- ms: for a megapixel of output on the CPU, at the largest scale up to x4, in {threads}, LR of {side}x{side}."

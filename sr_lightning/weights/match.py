@@ -121,7 +121,7 @@ def _rivals(found: Match, other: Match) -> bool:
 
 def _rank(found: Match) -> tuple[int, int, bool, bool]:
     names = len(found.fitting) + len(found.reshaped)
-    return names, len(found.fitting), found.complete, found.view.averaged
+    return names, len(found.fitting), found.view.averaged, found.complete
 
 
 def _candidates(network: nn.Module, ours: Mapping[str, Tensor], file: WeightsFile) -> Iterator[Match]:

@@ -59,6 +59,7 @@ def read_weights(path: Path, *, key: str) -> WeightsFile:
     """
     check_file(path, key=key)
     content: Any
+    description: Mapping[str, Any] | None
     if path.suffix.lower() == SAFETENSORS:
         content, description = _read_safetensors(path, key=key)
     else:
@@ -71,7 +72,7 @@ def read_weights(path: Path, *, key: str) -> WeightsFile:
     return WeightsFile(path=path, sha256=digest[:DIGITS], content=content, description=description)
 
 
-def _read_safetensors(path: Path, *, key: str) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+def _read_safetensors(path: Path, *, key: str) -> tuple[dict[str, Tensor], Mapping[str, Any] | None]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

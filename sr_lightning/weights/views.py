@@ -52,7 +52,8 @@ def views(content: Mapping[str, Any]) -> list[View]:
 
 
 def _below(content: Mapping[str, Any], *, path: tuple[str, ...]) -> Iterator[View]:
-    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    # An optimiser's state is numbered.
+    tensors = {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
     for prefix in _prefixes(tensors):
         yield View(
             wrapper=", ".join([*path, prefix] if prefix else path),

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sr_lightning.engine.checkpoint import load_network
+from sr_lightning.engine.checkpoint import NoCheckpoint, load_network
 from sr_lightning.refusal import Refusal
 
 
@@ -51,6 +51,14 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, rgb_checkpoint):
     ):
         with pytest.raises(Refusal, match=f"checkpoint: .*{expected}"):
             load_network(tmp_path / f"{name}.ckpt")
+
+
+def test_a_file_that_does_not_say_its_step_is_refused(tmp_path, rgb_checkpoint):
+    content = torch.load(rgb_checkpoint, weights_only=True)
+    del content["sr_lightning"]["step"]
+    torch.save(content, tmp_path / "foreign.ckpt")
+    with pytest.raises(NoCheckpoint, match=r"does not say how many steps .* model=NAME model\.pretrained=PATH takes"):
+        load_network(tmp_path / "foreign.ckpt")
 
 
 def test_nothing_is_unpickled_but_tensors_and_plain_values(tmp_path, rgb_checkpoint):

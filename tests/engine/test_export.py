@@ -1,5 +1,7 @@
 """Exported files: spandrel, which others build on, loads them and computes the same; so do we."""
 
+import sys
+
 import pytest
 import torch
 
@@ -34,10 +36,10 @@ CELLS = [
 def checkpoint(saved):
     """The checkpoint of a small network with weights far from where they began, so that nothing is hidden in zeros."""
 
-    def save(model, scale):
+    def save(model, scale, *overrides):
         # Of dense blocks, spandrel takes the paper's growth for granted.
         sizes = [text for text in small(model) if not text.startswith("model.growth=")]
-        tree = compose(f"model={model}", f"scale={scale}", *sizes).tree
+        tree = compose(f"model={model}", f"scale={scale}", *sizes, *overrides).tree
         torch.manual_seed(1)
         state = build_network(tree["model"]).state_dict()
         for tensor in state.values():
@@ -64,7 +66,7 @@ def test_something_was_found():
 def test_spandrel_computes_the_same(checkpoint, tmp_path, model, scale, kind):
     path = checkpoint(model, scale)
     exported = export_weights(path, tmp_path / f"exported.{kind}", kind=kind, layout="auto")
-    assert exported.spandrel
+    assert (exported.spandrel, exported.checked, exported.otherwise) == (True, True, "")
 
     theirs = spandrel.ModelLoader(device="cpu").load_from_file(exported.path).eval()
     ours = load_network(path).network
@@ -76,6 +78,53 @@ def test_spandrel_computes_the_same(checkpoint, tmp_path, model, scale, kind):
             # RCAN of spandrel scales its input in place.
             sr = theirs.model(lr.clone())
         assert (sr - expected).abs().max() <= 2e-5 * expected.abs().max(), name
+
+
+@pytest.mark.parametrize("model", [model for model in KNOWN if "arguments" in spec(model) and model != "drct"])
+@pytest.mark.parametrize("size", [(57, 86), (40, 52)])
+def test_borders_are_the_librarys(checkpoint, tmp_path, model, size):
+    """DRCT alone leaves them to its callers."""
+    path = checkpoint(model, 2)
+    exported = export_weights(path, tmp_path / "exported.safetensors", kind="safetensors", layout="auto")
+    theirs = spandrel.ModelLoader(device="cpu").load_from_file(exported.path).model.eval()
+    lr = torch.rand(1, 3, *size)
+    with torch.no_grad():
+        assert torch.equal(load_network(path).network(lr), theirs(lr.clone()))
+
+
+OTHERWISE = [
+    (("rcan", 4, "model.channels=1"), "EDSR-PyTorch", "its RCAN x4 of 1 channels is off by"),
+    (("swinir", 3, "model.upsampler=nearest+conv"), "SwinIR", "it takes it for x2 of 3 channels;"),
+    (("rrdb", 4, "model.growth=4"), "BasicSR", "it cannot load it (RuntimeError);"),
+    (("span", 3, "model.img_range=1.0"), None, "img_range is 255.0 there and 1.0 here;"),
+    (("realplksr", 4, "model.norm_groups=2"), None, "norm_groups is 4 there and 2 here;"),
+    (("hat", 2, "model.conv_scale=0.05"), None, "conv_scale is 0.01 there and 0.05 here;"),
+    (("atd", 2, "model.category_size=64"), None, "category_size is 256 there and 64 here;"),
+]
+
+
+@pytest.mark.parametrize(("network", "other", "message"), OTHERWISE)
+def test_what_spandrel_would_compute_otherwise_is_refused(checkpoint, tmp_path, network, other, message):
+    path, output = checkpoint(*network), tmp_path / "exported" / "weights.safetensors"
+    for layout in ("auto", *(["Spandrel"] if other is None else [])):
+        with pytest.raises(Refusal) as refusal:
+            export_weights(path, output, kind="safetensors", layout=layout)
+        assert f"would compute something else with this file: {message}" in f"{refusal.value};"
+    assert not output.parent.exists()
+
+    # By our names, or by those of another program, which the file is then for.
+    exported = export_weights(path, output, kind="safetensors", layout=other or "own")
+    assert output.exists()
+    if other:
+        assert message.rstrip(";") in exported.lines()[1]
+        assert " knows" not in exported.lines()[1]
+
+
+def test_without_spandrel_a_file_is_written_and_it_says_so(checkpoint, tmp_path, monkeypatch):
+    path = checkpoint("rcan", 2)
+    monkeypatch.setitem(sys.modules, "spandrel", None)
+    exported = export_weights(path, tmp_path / "exported.safetensors", kind="safetensors", layout="auto")
+    assert exported.lines()[1].endswith(" knows; it is not installed, so that its output was not compared")
 
 
 @pytest.mark.parametrize("model", KNOWN)

@@ -16,6 +16,7 @@ from torch import nn
 from sr_lightning.cli.compose import Composer
 from sr_lightning.engine.build import build_network
 from sr_lightning.engine.checkpoint import load_network
+from sr_lightning.engine.pretrained import pretrained_network, start_from
 from sr_lightning.networks.padded import Padded
 from sr_lightning.refusal import Refusal
 from sr_lightning.weights.match import match
@@ -53,6 +54,26 @@ def test_any_size(model, size):
     assert sr.shape == (2, 3, 2 * size[0], 2 * size[1])
     assert sr.isfinite().all()
     assert torch.equal(lr, before)
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if model != "drct"])
+def test_borders_are_left_to_those_that_see_to_them(model):
+    """Sides that no window divides, and the smallest; DRCT alone takes whole windows only."""
+    network = build(model).eval()
+    assert network.multiple == 1
+    smallest = network.smallest
+    for size in ((57, 86), (40, 52), (smallest, smallest), (smallest, smallest + 9)):
+        lr = torch.rand(1, 3, *size)
+        with torch.no_grad():
+            assert torch.equal(network(lr), network.network(lr.clone())), size
+
+
+@pytest.mark.parametrize("model", ["hat", "swin2sr"])
+def test_below_a_window_the_mirroring_is_the_librarys_too(model):
+    network = build(model).eval()
+    lr = torch.rand(1, 3, network.smallest // 2 + 1, network.smallest - 1)
+    with torch.no_grad():
+        assert torch.equal(network(lr), network.network(lr.clone()))
 
 
 @pytest.mark.parametrize("model", [model for model in MODELS if model not in ("span", "plksr", "realplksr", "safmn")])
@@ -122,6 +143,80 @@ def test_a_files_arguments_are_read_by_spandrel(tmp_path):
 
     assert found is not None
     assert {key: found.settings[key] for key in ("dim", "n_blocks")} == {"dim": 8, "n_blocks": 2}
+
+
+def foreign(path, model: str, *overrides: str) -> None:
+    """A file as its authors have it: the library's names, and nothing that says what it was built with."""
+    tree = compose(f"model={model}", "scale=2", *small(model), *overrides).tree["model"]
+    network = build_network(tree)
+    (layout,) = network.layouts
+    torch.save({"params_ema": layout.to_file(network.state_dict())}, path)
+
+
+# Settings that no shape tells, or that a shape tells but for what is rounded away.
+UNTOLD = {
+    "hat": ("model.drop_path_rate=0.2", "model.conv_scale=0.05", "model.mlp_ratio=1.71", "model.overlap_ratio=0.3"),
+    "dat": ("model.drop_path_rate=0.2", "model.expansion_factor=1.71"),
+    "drct": ("model.drop_path_rate=0.2", "model.mlp_ratio=1.71"),
+    "swin2sr": ("model.drop_path_rate=0.2", "model.mlp_ratio=1.71"),
+    "span": ("model.img_range=1.0",),
+    "realplksr": ("model.norm_groups=2",),
+    "atd": ("model.category_size=64", "model.mlp_ratio=1.71"),
+    "safmn": ("model.ffn_scale=1.7",),
+    "plksr": ("model.split_ratio=0.3", "model.lk_type=SparsePLK"),
+    "omnisr": ("model.pe=false",),
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_file_of_exactly_this_network_asks_for_nothing_else(model, tmp_path):
+    for overrides in ((), UNTOLD[model]):
+        foreign(tmp_path / "theirs.pth", model, *overrides)
+        node = compose(f"model={model}", "scale=2", *small(model), *overrides).tree["model"]
+        node = {**node, "pretrained": str(tmp_path / "theirs.pth")}
+
+        assert start_from(build_network(node), node, name=model).found.complete
+        assert not pretrained_network(node, name=model).settings
+
+
+def test_what_spandrel_takes_for_granted_is_not_said_to_be_in_a_file(tmp_path):
+    foreign(tmp_path / "theirs.pth", "hat", "model.embed_dim=32")
+    node = compose("model=hat", "scale=2", *small("hat"), "model.conv_scale=0.05").tree["model"]
+
+    taken = pretrained_network({**node, "pretrained": str(tmp_path / "theirs.pth")}, name="hat")
+
+    assert taken.settings["embed_dim"] == 32
+    assert not {"drop_path_rate", "conv_scale"} & set(taken.settings)
+    assert taken.model["conv_scale"] == 0.05
+
+
+def test_the_windows_of_a_file_are_told_by_its_tables(tmp_path):
+    """Two orders of one pair have the same shapes."""
+    foreign(tmp_path / "theirs.pth", "dat", "model.split_size=[8,16]")
+    node = compose("model=dat", "scale=2", *small("dat"), "model.split_size=[16,8]").tree["model"]
+    taken = pretrained_network({**node, "pretrained": str(tmp_path / "theirs.pth")}, name="dat")
+    assert taken.settings == {"split_size": [8, 16]}
+
+
+def test_the_light_form_of_atd_brings_its_categories(tmp_path):
+    light = (
+        "model.embed_dim=48", "model.depths=[2]", "model.num_heads=[4]", "model.category_size=128",
+        "model.num_tokens=64", "model.reducted_dim=8", "model.upsampler=pixelshuffledirect",
+    )  # fmt: skip
+    foreign(tmp_path / "light.pth", "atd", *light)
+    node = {**compose("model=atd", "scale=2").tree["model"], "pretrained": str(tmp_path / "light.pth")}
+    assert pretrained_network(node, name="atd").settings["category_size"] == 128
+
+
+@pytest.mark.parametrize(("theirs", "model"), [("dat", "hat"), ("dat", "atd"), ("realplksr", "plksr")])
+def test_a_file_of_another_network_lends_no_arguments(theirs, model, tmp_path):
+    foreign(tmp_path / "theirs.pth", theirs)
+    found = match(build(model), read_weights(tmp_path / "theirs.pth", key="model.pretrained"))
+    assert found is not None
+    assert found.settings == {}
+
+    with pytest.raises(Refusal, match=rf"theirs\.pth does not fit model={model}; it fits model={theirs} "):
+        pretrained_network({**node(model), "pretrained": str(tmp_path / "theirs.pth")}, name=model)
 
 
 @pytest.mark.parametrize("model", ["swin2sr", "span"])

@@ -239,3 +239,155 @@ def test_write_and_read_agree_on_a_name_with_a_blank(write, tmp_path):
     save_weights(theirs, tmp_path / "a b.safetensors", kind="safetensors", layout=choose_layout(theirs, "own"),
                  description={"name": "edsr_baseline", "scale": 2, "model": node_of(*SMALL, "scale=2")})  # fmt: skip
     assert same(start(tmp_path / "a b.safetensors", *SMALL, "scale=2").network, theirs)
+
+
+def own(tmp_path, *overrides, **further):
+    """A file of this project: random weights with their description."""
+    node = node_of(*overrides)
+    torch.manual_seed(5)
+    network = build_network(node)
+    description = {"name": overrides[0].removeprefix("model="), "scale": node["scale"], "model": node, **further}
+    save_weights(network, tmp_path / "own.pth", kind="pth", layout=choose_layout(network, "own"),
+                 description=description)  # fmt: skip
+    return tmp_path / "own.pth"
+
+
+def evaluated(path, *overrides, strict=True, typed=()):
+    """What an evaluation of these arguments scores; `typed` are those that a person typed."""
+    node = node_of(*overrides)
+    node = {**node, "spec": {**node["spec"], "typed": typed}, "pretrained": str(path), "pretrained_strict": strict}
+    return pretrained_network(node, name=overrides[0].removeprefix("model="))
+
+
+def test_our_own_file_of_another_scale_is_not_scored_where_its_shapes_fit(tmp_path):
+    path = own(tmp_path, "model=fsrcnn", "scale=3")
+    assert refusal(evaluated, path, "model=fsrcnn", "scale=4") == (
+        "model.pretrained: own.pth holds weights for x3, got scale=4; say scale=3."
+    )
+    assert len(evaluated(path, "model=fsrcnn", "scale=3").lines()) == 1
+    trained_at = "the file was trained at x3, and goes on here at x4"
+    assert evaluated(path, "model=fsrcnn", "scale=4", strict=False).lines()[1:] == [trained_at]
+    # The paper starts x2 and x4 from x3.
+    began = start(path, "model=fsrcnn", "scale=4")
+    assert began.lines()[1:] == began.facts["notes"] == [trained_at]
+
+
+def test_our_own_file_for_several_scales_serves_each_of_them(tmp_path):
+    several = ("data.scales=[2,3]", "data.hr_patch=null", "data.lr_patch=12")
+    path = own(tmp_path, "model=mdsr", "scale=2", "model.width=4", "model.depth=1", *several)
+    node = ("model.width=4", "model.depth=1", *several)
+    assert len(evaluated(path, "model=mdsr", "scale=3", *node).lines()) == 1
+    assert refusal(evaluated, path, "model=mdsr", "scale=4") == (
+        "model.pretrained: own.pth holds weights for x2, x3, got scale=4; say scale=2 or scale=3."
+    )
+    # VDSR has no parts of a scale: what it was trained for stands beside the network, if anywhere.
+    vdsr = ("model=vdsr", "model.width=4", "model.depth=3")
+    path = own(tmp_path, *vdsr, "scale=2", scales=[2, 3, 4])
+    assert len(evaluated(path, *vdsr, "scale=3").lines()) == 1
+    path = own(tmp_path, *vdsr, "scale=2", scales=None)
+    assert "holds weights for x2, got scale=3" in refusal(evaluated, path, *vdsr, "scale=3")
+    path = own(tmp_path, *vdsr, "scale=2")
+    assert evaluated(path, *vdsr, "scale=3").lines()[1:] == ["the file was trained at x2, and goes on here at x3"]
+
+
+def test_a_scale_that_shapes_do_not_tell_is_told_as_assumed(write):
+    path, _ = write("model=fsrcnn", "scale=2", layout="FSRCNN-pytorch")
+    told = "names and shapes do not tell the scale of this file: x4 is assumed"
+    assert evaluated(path, "model=fsrcnn", "scale=4").lines()[1:] == [told]
+    assert start(path, "model=fsrcnn", "scale=4").lines()[1:] == [told]
+    # Where shapes tell it, and where one network serves all, there is nothing to say.
+    path, _ = write("model=espcn", "scale=2", layout="ESPCN-pytorch")
+    assert len(evaluated(path, "model=espcn", "scale=2").lines()) == 1
+    path, _ = write("model=vdsr", "model.depth=3", "scale=2", layout="pytorch-vdsr")
+    assert len(evaluated(path, "model=vdsr", "model.depth=3", "scale=2").lines()) == 1
+
+
+def test_what_the_file_does_not_tell_is_assumed_unless_it_was_typed(write):
+    path, theirs = write("model=edsr", "model.width=64", "model.depth=1", "scale=2")
+    sizes = ("model.width=64", "model.depth=1")
+    found = evaluated(path, "model=edsr", *sizes, "scale=2")
+    assert found.network.body[0].residual_scale == 1.0
+    assert found.lines()[1:] == ["assumed, since the file does not tell it: model.residual_scale=1.0"]
+    stands = "not in the file: model.residual_scale=0.1 stands; other files of its kind have model.residual_scale=1.0"
+    # The same value is in the yaml.
+    found = evaluated(path, "model=edsr", *sizes, "model.residual_scale=0.1", "scale=2", typed=["residual_scale"])
+    assert found.network.body[0].residual_scale == 0.1
+    assert found.lines()[1:] == [stands]
+    # A training has what its configuration says.
+    began = start(path, "model=edsr", *sizes, "scale=2")
+    assert same(began.network, theirs)
+    assert began.lines()[1:] == [stands]
+    assert "add model.depth=1 model.residual_scale=1.0." in refusal(start, path, "model=edsr", sizes[0], "scale=2")
+
+
+def test_a_tanh_that_no_file_tells_is_assumed_unless_it_was_typed(write):
+    sizes = ("model.depth=5", "model.after_trunk=prelu", "model.width=4")
+    path, _ = write("model=srresnet", "scale=4", *sizes, layout="leftthomas SRGAN, x4")
+    found = evaluated(path, "model=srresnet", "scale=4")
+    assert found.network.output == "tanh"
+    assert "assumed, since the file does not tell it: model.output=tanh" in found.lines()
+    assert evaluated(path, "model=srresnet", "scale=4", typed=["output"]).network.output == "linear"
+
+
+def test_a_file_for_other_constants_is_refused_with_their_names(write):
+    path, theirs = write(*SMALL, "scale=2")
+    content = torch.load(path, weights_only=True)
+    # Of ImageNet.
+    content["add_mean.bias"] = 255 * torch.tensor([0.485, 0.456, 0.406])
+    torch.save(content, path)
+    assert refusal(start, path, *SMALL, "scale=2") == (
+        "model.pretrained: theirs.pth does not fit model=edsr_baseline: it was made for other constants than the "
+        "network computes with (add_mean.bias); model.pretrained_strict=false takes what fits all the same."
+    )
+    began = start(path, *SMALL, "scale=2", strict=False)
+    assert same(began.network, theirs)
+    assert began.lines()[1:] == ["the file was made for other constants: add_mean.bias"]
+
+
+def test_a_file_for_pixels_from_0_to_1_computes_the_same(write):
+    path, theirs = write(*SMALL, "scale=2")
+    content = torch.load(path, weights_only=True)
+    # As --rgb_range 1 trains it.
+    content["head.0.weight"] *= 255
+    for name in ("tail.1.weight", "tail.1.bias", "sub_mean.bias", "add_mean.bias"):
+        content[name] /= 255
+    torch.save(content, path)
+    found = evaluated(path, *SMALL, "scale=2")
+    lr = torch.rand(1, 3, 6, 5)
+    torch.testing.assert_close(found.network(lr), theirs(lr))
+    assert found.lines()[1:] == [
+        "made for another range of pixels: its first and last layers were scaled to that of this network"
+    ]
+
+
+def test_a_file_that_is_not_what_its_name_says_is_told(write):
+    path, _ = write(*SMALL, "scale=2", name="edsr_baseline_x2-1bc95232.pt")
+    began = start(path, *SMALL, "scale=2")
+    assert began.lines()[1].startswith("its name says sha256 1bc95232, its content has ")
+    assert began.facts["notes"] == [began.lines()[1]]
+
+
+def test_a_file_of_two_networks_that_fit_is_refused_with_both(write):
+    path, _ = write(*SMALL, "scale=2")
+    content = torch.load(path, weights_only=True)
+    torch.save({"student": content, "teacher": {**content, "tail.1.bias": torch.ones(3)}}, path)
+    assert refusal(start, path, *SMALL, "scale=2") == (
+        f"model.pretrained: {path} holds several networks that fit (student, teacher); save the one you mean alone."
+    )
+
+
+def test_a_file_for_a_scale_that_the_network_is_not_listed_for_is_told(write):
+    sizes = ("model.width=4", "model.depth=1", "model.growth=4", "model.unshuffle=false")
+    node = {**node_of("model=rrdb", "scale=4", *sizes), "scale": 8}
+    path, _ = write("model=rrdb", "scale=4", *sizes, layout="BasicSR")
+    torch.save(build_network(node).layouts[0].to_file(build_network(node).state_dict()), path)
+    assert refusal(evaluated, path, "model=rrdb", "scale=4") == (
+        "model.pretrained: theirs.pth holds weights for x8; model=rrdb is for scale 2, 4."
+    )
+
+
+def test_another_programs_value_under_our_key_is_nothing_to_us(write):
+    path, theirs = write(*SMALL, "scale=2")
+    torch.save({"params": torch.load(path, weights_only=True), "sr_lightning": {"version": 1}}, path)
+    assert same(start(path, *SMALL, "scale=2").network, theirs)
+    assert "does not fit model=imdn; it fits model=edsr" in refusal(start, path, "model=imdn", "scale=2")

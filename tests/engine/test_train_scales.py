@@ -58,6 +58,8 @@ def test_each_step_trains_one_scale_and_validation_has_its_own(
     results = train(OmegaConf.create(config), tmp_path / "run")
     assert results["status"] == "finished", results["error"]
     assert results["validation"]["images"] == 3
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["sr_lightning"]["scales"] == [2, 3]
     assert results["protocol"]["border"] == 2
     # Half of 12^2 x (2^2 + 3^2) pixels for each of 6 steps of 2 samples.
     assert results["hr_pixels"] == 6 * 2 * 144 * 13 / 2

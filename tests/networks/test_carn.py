@@ -83,10 +83,29 @@ def test_mean_colour_goes_in_and_comes_out():
 def test_names_in_published_files(check_layouts, chosen, units, parts):
     arguments = {"channels": 3, "width": 8, "scales": [2, 3, 4], **chosen}
 
-    [names] = check_layouts(CARN(scale=2, **arguments), arguments)
+    [several] = [layout for layout in CARN.layouts if layout.name == "CARN-pytorch"]
+    [names] = check_layouts(CARN(scale=2, **arguments), arguments, layouts=[several])
 
     layers = [f"b{block}.b{unit}.body.{part}" for block in (1, 2, 3) for unit in units for part in parts]
     layers += [f"b{block}.c{number}.body.0" for block in (1, 2, 3) for number in (1, 2, 3)]
     layers += ["entry", "c1.body.0", "c2.body.0", "c3.body.0", "exit"]
     layers += ["upsample.up2.body.0", "upsample.up3.body.0", "upsample.up4.body.0", "upsample.up4.body.3"]
     assert names == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+
+
+@pytest.mark.parametrize(("scale", "parts"), [(2, [0]), (3, [0]), (4, [0, 3])])
+def test_names_in_files_of_one_scale(check_layouts, scale, parts):
+    arguments = {"channels": 3, "width": 8, "scales": [scale], **CARN_ARGUMENTS}
+    [alone] = [layout for layout in CARN.layouts if layout.name == "CARN-pytorch, one scale"]
+
+    [names] = check_layouts(CARN(scale=scale, **arguments), arguments, layouts=[alone])
+
+    written = {name for name in names if name.startswith("upsample.")}
+    assert written == {f"upsample.up.body.{part}.{kind}" for part in parts for kind in ("weight", "bias")}
+
+
+def test_frozen_convolutions_of_the_mean_are_made_for_files():
+    network = CARN(scale=2, width=8)
+    made = CARN.layouts[0].to_file(network.state_dict())
+    assert made["sub_mean.shifter.bias"].tolist() == pytest.approx([-0.4488, -0.4371, -0.4040])
+    assert torch.equal(made["add_mean.shifter.bias"], -made["sub_mean.shifter.bias"])

@@ -62,9 +62,19 @@ def test_other_scales_are_refused():
 
 
 def test_names_in_published_files(check_layouts):
-    [names] = check_layouts(MDSR(scale=2, scales=[2, 3, 4], **SMALL), {**SMALL, "scales": [2, 3, 4]})
+    network = MDSR(scale=2, scales=[2, 3, 4], **SMALL)
+    [names] = check_layouts(network, {**SMALL, "scales": [2, 3, 4]}, layouts=network.layouts)
 
     layers = [f"pre_process.{s}.{block}.body.{conv}" for s in (0, 1, 2) for block in (0, 1) for conv in (0, 2)]
     layers += [f"body.{block}.body.{conv}" for block in (0, 1) for conv in (0, 2)]
     layers += ["head.0", "body.2", "upsample.0.0", "upsample.1.0", "upsample.2.0", "upsample.2.2", "tail.0"]
     assert names == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+
+
+@pytest.mark.parametrize("scales", [[4], [3, 4], [8, 2]])
+def test_names_number_the_parts_by_their_place_among_the_scales(check_layouts, scales):
+    network = MDSR(scale=scales[0], scales=scales, **SMALL)
+    [names] = check_layouts(network, {**SMALL, "scales": scales}, layouts=network.layouts)
+
+    places = {name.split(".")[1] for name in names if name.startswith(("pre_process.", "upsample."))}
+    assert places == set(map(str, range(len(scales))))

@@ -33,7 +33,7 @@ def test_refuses_other_variants(arguments, message):
 
 @pytest.mark.parametrize(("scale", "stages"), [(2, 1), (4, 2), (8, 3)])
 def test_names_in_published_files(check_layouts, scale, stages):
-    arguments = {"channels": 3, "width": 8, "depth": 5, "after_trunk": "prelu", "output": "tanh"}
+    arguments = {"channels": 3, "width": 8, "depth": 5, "after_trunk": "prelu"}
     network = SRResNet(scale=scale, **arguments)
     [layout] = [each for each in network.layouts if each.name == f"leftthomas SRGAN, x{scale}"]
 

@@ -38,7 +38,11 @@ def test_a_safetensors_whose_header_is_as_long_as_the_code_of_a_bracket_passes(t
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("weights.zip", b"PK\x03\x04", "expected a file of weights (.pth, .pt, .ckpt, .safetensors), got weights.zip"),
+        (
+            "weights.zip",
+            b"PK\x03\x04",
+            "expected a file of weights (.pth, .pt, .ckpt, .bin, .pth.tar, .safetensors), got weights.zip",
+        ),
         ("weights.pth", b"", "is no file that torch.save wrote"),
         ("weights.pth", b"hello", "is no file that torch.save wrote"),
         ("weights.pth", b"<!DOCTYPE html>", "is a web page; download the file itself"),

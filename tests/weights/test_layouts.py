@@ -12,6 +12,7 @@ from tests.test_contracts import MODELS, compose, small, spec
 # Layouts whose names hold for one size, or one design, alone.
 DESIGNS = {
     "CARN-pytorch": ("model.depth=3", "data.scales=[2,3,4]"),
+    "CARN-pytorch, one scale": ("model.depth=3", "data.scales=null"),
     "mdsr": ("data.scales=[2,3,4]",),
     "leftthomas SRGAN": ("model.depth=5", "model.after_trunk=prelu", "model.output=tanh"),
     "ESRGAN 2018": ("model.unshuffle=false",),
@@ -28,7 +29,7 @@ def overrides_of(model, layout):
     """A small network of the design that the layout is for, at its scale where its name says one."""
     at = re.search(r", x(\d)$", layout)
     scale = int(at[1]) if at else max(spec(model)["scales"], key=lambda scale: (scale == 4, scale))
-    design = DESIGNS.get(layout.partition(",")[0], DESIGNS.get(model, ()))
+    design = DESIGNS.get(layout, DESIGNS.get(layout.partition(",")[0], DESIGNS.get(model, ())))
     sizes = [text for text in small(model) if text.partition("=")[0] not in {each.partition("=")[0] for each in design}]
     return [f"model={model}", f"scale={scale}", *sizes, *design]
 

@@ -37,7 +37,7 @@ def test_our_own_names_are_known_and_come_first_in_a_file_of_ours(edsr, matched)
 
     same = Same(1, 1, 1)
     assert matched(same, same.state_dict()).layout.name == "theirs"
-    described = {"params": same.state_dict(), "sr_lightning": {"name": "same", "model": {}}}
+    described = {"params": same.state_dict(), "sr_lightning": {"name": "same", "scale": 2, "model": {"_target_": "S"}}}
     assert matched(same, described).layout.name == "sr_lightning"
 
 
@@ -112,6 +112,39 @@ def test_a_nan_is_refused_by_the_files_own_name(edsr, published, matched, value)
     content["conv_after_body.bias"] = torch.full((8,), value)
     with pytest.raises(Refusal, match=r"weights.pth holds NaN or infinity in conv_after_body.bias; nothing"):
         load(edsr(), matched(edsr(), content), key="model.pretrained")
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 255])
+def test_files_of_another_range_of_pixels_are_brought_to_ours(edsr, published, matched, pixels):
+    network = edsr()
+    content = published(network, "EDSR-PyTorch")
+    factor = 255 / pixels
+    content["head.0.weight"] = content["head.0.weight"] * factor
+    for name in ("tail.1.weight", "tail.1.bias", "sub_mean.bias", "add_mean.bias"):
+        content[name] = content[name] / factor
+    found = matched(edsr(seed=2), content)
+    assert (found.complete, found.converted) == (True, pixels != 255)
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(found.fitting[name], tensor, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("sub_mean.bias", 0.0), ("add_mean.weight", 2.0)])
+def test_a_file_made_for_other_constants_does_not_fit(edsr, published, matched, name, value):
+    content = published(edsr(), "EDSR-PyTorch")
+    content[name] = torch.full_like(content[name], value)
+    found = matched(edsr(), content)
+    assert (found.other_constants, found.complete) == ((name,), False)
+    assert not found.random
+
+
+def test_of_two_networks_that_fit_alike_both_are_named(edsr, matched):
+    first, second = edsr(seed=1).state_dict(), edsr(seed=2).state_dict()
+    assert matched(edsr(), {"student": first, "teacher": second}).rivals == ("teacher",)
+    # The same weights twice are no question, nor is a network of another size, nor averaged weights.
+    assert matched(edsr(), {"student": first, "best": first}).rivals == ()
+    assert matched(edsr(), {"small": edsr(depth=1).state_dict(), "large": second}).view.wrapper == "large"
+    found = matched(edsr(), {"student": first, "net_g_ema": second})
+    assert (found.rivals, found.view.wrapper) == ((), "net_g_ema")
 
 
 def test_settings_are_read_off_the_file_by_the_layout(edsr, published, matched):

@@ -74,11 +74,11 @@ def edsr_basicsr(scale: int, width: int, depth: int) -> Keys:
     return keys
 
 
-def mdsr_pytorch(width: int, depth: int) -> Keys:
+def mdsr_pytorch(width: int, depth: int, scales: tuple[int, ...] = (2, 3, 4)) -> Keys:
     keys = Keys()
     keys.mean_shifts()
     keys.conv("head.0", 3, width)
-    for number, scale in enumerate((2, 3, 4)):
+    for number, scale in enumerate(scales):
         for block in (0, 1):
             keys.conv(f"pre_process.{number}.{block}.body.0", width, width, 5)
             keys.conv(f"pre_process.{number}.{block}.body.2", width, width, 5)
@@ -182,6 +182,12 @@ def srvgg(scale: int, width: int, convolutions: int) -> Keys:
 
 def swinir(width: int, groups: int, depth: int, heads: int, window: int, upsampler: str, scale: int) -> Keys:
     keys = Keys()
+    # From each pixel of a window to each: how far down, how far right, as one number.
+    places = [(row, column) for row in range(window) for column in range(window)]
+    side = 2 * window - 1
+    index = torch.tensor(
+        [[(a[0] - b[0] + window - 1) * side + a[1] - b[1] + window - 1 for b in places] for a in places]
+    )
     keys.conv("conv_first", 3, width)
     keys.norm("patch_embed.norm", width)
     for group in range(groups):
@@ -189,14 +195,15 @@ def swinir(width: int, groups: int, depth: int, heads: int, window: int, upsampl
             name = f"layers.{group}.residual_group.blocks.{block}"
             keys.norm(f"{name}.norm1", width)
             keys[f"{name}.attn.relative_position_bias_table"] = torch.randn((2 * window - 1) ** 2, heads)
-            keys[f"{name}.attn.relative_position_index"] = torch.zeros(window**2, window**2, dtype=torch.int64)
+            keys[f"{name}.attn.relative_position_index"] = index
             keys.linear(f"{name}.attn.qkv", width, 3 * width)
             keys.linear(f"{name}.attn.proj", width, width)
             keys.norm(f"{name}.norm2", width)
             keys.linear(f"{name}.mlp.fc1", width, 2 * width)
             keys.linear(f"{name}.mlp.fc2", 2 * width, width)
             if block % 2:
-                keys[f"{name}.attn_mask"] = torch.zeros(64, window**2, window**2)
+                # Of images of another size than the usual one.
+                keys[f"{name}.attn_mask"] = torch.zeros(16, window**2, window**2)
         keys.conv(f"layers.{group}.conv", width, width)
     keys.norm("norm", width)
     keys.conv("conv_after_body", width, width)
@@ -287,6 +294,42 @@ def imdn(scale: int, blocks: int) -> Keys:
     return keys
 
 
+def carn_one_scale(scale: int) -> Keys:
+    keys = Keys()
+    for name, sign in (("sub_mean", -1), ("add_mean", 1)):
+        keys[f"{name}.shifter.weight"] = torch.eye(3).view(3, 3, 1, 1)
+        keys[f"{name}.shifter.bias"] = sign * torch.tensor([0.4488, 0.4371, 0.4040])
+    keys.conv("entry", 3, 64)
+    for outer in (1, 2, 3):
+        for inner in (1, 2, 3):
+            keys.conv(f"b{outer}.b{inner}.body.0", 64, 64)
+            keys.conv(f"b{outer}.b{inner}.body.2", 64, 64)
+            keys.conv(f"b{outer}.c{inner}.body.0", 64 * (inner + 1), 64, 1)
+        keys.conv(f"c{outer}.body.0", 64 * (outer + 1), 64, 1)
+    # A convolution, its activation, a shuffle.
+    for number, factor in enumerate({2: [2], 3: [3], 4: [2, 2]}[scale]):
+        keys.conv(f"upsample.up.body.{3 * number}", 64, 64 * factor**2)
+    keys.conv("exit", 64, 3)
+    return keys
+
+
+def rlfn(width: int, inner: int, blocks: int) -> Keys:
+    keys = Keys()
+    keys.conv("conv_1", 3, width)
+    for number in range(1, blocks + 1):
+        for step, (inputs, outputs) in enumerate([(width, inner), (inner, inner), (inner, width)], start=1):
+            keys.conv(f"block_{number}.c{step}_r", inputs, outputs)
+        keys.conv(f"block_{number}.c5", width, width, 1)
+        for name, inputs, outputs, kernel in (
+            ("conv1", width, 16, 1), ("conv_f", 16, 16, 1), ("conv2", 16, 16, 3), ("conv3", 16, 16, 3),
+            ("conv4", 16, width, 1),
+        ):  # fmt: skip
+            keys.conv(f"block_{number}.esa.{name}", inputs, outputs, kernel)
+    keys.conv("conv_2", width, width)
+    keys.conv("upsampler.0", width, 3 * 16)
+    return keys
+
+
 def data_parallel(keys: Tensors) -> Tensors:
     return {f"module.{name}": tensor for name, tensor in keys.items()}
 
@@ -309,6 +352,16 @@ CASES: dict[str, Case] = {
     ),
     "mdsr_baseline.pt": (
         lambda: mdsr_pytorch(64, 16), "mdsr", 3, "EDSR-PyTorch", "", {"depth": 16, "scales": [2, 3, 4]},
+    ),
+    "MDSR of one scale": (
+        lambda: mdsr_pytorch(16, 2, (4,)), "mdsr", 4, "EDSR-PyTorch", "", {"depth": 2, "scales": [4]},
+    ),
+    "MDSR of other scales": (
+        lambda: mdsr_pytorch(16, 2, (3, 8, 2)), "mdsr", 3, "EDSR-PyTorch", "", {"scales": [3, 8, 2]},
+    ),
+    "CARN of one scale": (
+        lambda: carn_one_scale(4), "carn_m", 4, "CARN-pytorch, one scale", "",
+        {"groups": 1, "recursive": False, "scales": [4]},
     ),
     "RCAN_BIX4.pt": (
         lambda: rcan_pytorch(4, 64, 2, 3, 16), "rcan", 4, "EDSR-PyTorch", "", {"groups": 2, "depth": 3},
@@ -352,6 +405,9 @@ CASES: dict[str, Case] = {
     "srcnn_x3.pth": (srcnn, "srcnn_915", 3, "SRCNN-pytorch", "", {"mapping_kernel": 5}),
     "fsrcnn_x3.pth": (fsrcnn, "fsrcnn", 3, "FSRCNN-pytorch", "", {}),
     "espcn_x4.pth": (lambda: espcn(4), "espcn", 4, "ESPCN-pytorch", "", {}),
+    "rlfn_ntire_x4.pth": (
+        lambda: rlfn(46, 48, 4), "rlfn", 4, "RLFN", "", {"width": 46, "inner_width": 48, "depth": 4},
+    ),
     "IMDN_x2.pth": (lambda: data_parallel(imdn(2, 6)), "imdn", 2, "IMDN", "module.", {}),
 }  # fmt: skip
 

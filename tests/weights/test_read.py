@@ -95,5 +95,42 @@ def test_what_has_no_names_is_refused(saved):
 
 
 def test_a_checkpoint_of_this_project_describes_its_network(saved):
-    content = {"state_dict": {}, "sr_lightning": {"name": "edsr", "model": {"width": 4}}}
-    assert read_weights(saved(content), key="checkpoint").description == {"name": "edsr", "model": {"width": 4}}
+    description = {"name": "edsr", "scale": 2, "model": {"_target_": "sr_lightning.networks.edsr.EDSR", "width": 4}}
+    content = {"state_dict": {}, "sr_lightning": description}
+    assert read_weights(saved(content), key="checkpoint").description == description
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1.2", {"version": 1}, {"name": "a", "scale": 2, "model": {}}, {"name": "a", "model": {"_target_": "A"}}],
+    ids=str,
+)
+def test_another_programs_value_under_our_key_describes_nothing(saved, value):
+    assert read_weights(saved({"params": STATE, "sr_lightning": value}), key="checkpoint").description is None
+
+
+@pytest.mark.parametrize("further", [{}, {"name": "a", "scale": "two", "model": "{}"}, {"name": "a", "scale": "2"}])
+def test_another_programs_metadata_under_our_key_describes_nothing(tmp_path, further):
+    save_file(STATE, tmp_path / "a.safetensors", metadata={"sr_lightning": "hello", **further})
+    assert read_weights(tmp_path / "a.safetensors", key="checkpoint").description is None
+
+
+def test_a_record_that_is_not_what_was_written_is_named(tmp_path):
+    torch.save({"a": torch.zeros(9), "b": torch.arange(10000.0)}, tmp_path / "weights.pth")
+    content = bytearray((tmp_path / "weights.pth").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "weights.pth").write_bytes(content)
+    # torch.load takes it.
+    assert torch.load(tmp_path / "weights.pth", weights_only=True)["b"].isfinite().all()
+    assert "is damaged: its record weights/data/1 is not what was written" in reason(tmp_path / "weights.pth")
+
+
+def test_a_hash_in_a_name_is_held_against_the_file(saved):
+    path = saved(STATE, "net.pth")
+    whole = read_weights(path, key="model.pretrained").sha256
+    # Eight digits alone are a date.
+    for name, expected in {
+        f"net_x2-{whole}.pth": None, "net_x2-1bc95232.pt": "1bc95232", "net-20210131.pth": None, "net-x2.pth": None,
+    }.items():  # fmt: skip
+        path = path.rename(path.with_name(name))
+        assert read_weights(path, key="model.pretrained").other_than_named == expected, name

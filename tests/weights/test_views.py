@@ -37,6 +37,11 @@ def prefixed(tensors, prefix):
         ({"state_dict": prefixed(RAW, "net_g.")}, "state_dict, net_g."),
         (prefixed(RAW, "module.netG."), "module.netG."),
         (prefixed(RAW, "_orig_mod."), "_orig_mod."),
+        # Whatever a program calls it.
+        ({"G_state_dict": RAW, "epoch": 3}, "G_state_dict"),
+        ({"callbacks": {"best": {"weights": RAW}}}, "callbacks, best, weights"),
+        ({"state_dict": prefixed(RAW, "sr_model.") | {"netD.weight": torch.zeros(1)}}, "state_dict, sr_model."),
+        (prefixed(RAW, "student.module."), "student.module."),
     ],
     ids=str,
 )
@@ -53,6 +58,9 @@ def test_the_network_is_found(content, wrapper):
         {"params-ema": OTHER},
         {"state_dict": prefixed(RAW, "network."), "ema": OTHER},
         {"state_dict": prefixed(RAW, "generator.") | prefixed(OTHER, "generator_ema.")},
+        {"model": RAW, "model_ema": OTHER},
+        {"schema": RAW, "EMA_state_dict": OTHER},
+        {"state_dict": prefixed(OTHER, "ema_model.")},
     ],
     ids=str,
 )
