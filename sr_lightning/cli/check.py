@@ -145,7 +145,8 @@ def compose_checked(composer: Composer, texts: Sequence[str], given: Sequence[st
     nested: dict[str, str] = {}
     values: list[Override] = []
     of_launcher: list[Override] = []
-    for override, text in zip(composer.parse(texts), texts, strict=True):
+    overrides = composer.parse(texts)
+    for override, text in zip(overrides, texts, strict=True):
         key = override.key_or_group
         if key in composer.groups:
             _check_choice(override, composer.groups[key])
@@ -166,6 +167,8 @@ def compose_checked(composer: Composer, texts: Sequence[str], given: Sequence[st
     chosen += nested.values()
     _check_together(composer, chosen)
     reference = composer.compose(chosen, without=LOOSE)
+    losses = [override.value() for override in overrides if override.key_or_group == "loss"]
+    _check_presets(composer, losses[-1] if losses else None)
     for override in values:
         _check_key(override, composer, chosen)
     _check_launcher_keys(of_launcher, reference)
@@ -250,6 +253,21 @@ def _check_together(composer: Composer, chosen: Sequence[str]) -> None:
                 others = " ".join(other for other in groups if other != text)
                 raise Refusal(f"{text} does not go with {others or 'the rest'}; leave it out. ({refusal})") from refusal
         raise
+
+
+def _check_presets(composer: Composer, chosen: Any) -> None:
+    """Refuse `loss=[srgan,esrgan]`: terms of one name would become one, half of each."""
+    if not isinstance(chosen, list) or len(chosen) < 2:
+        return
+    owners: dict[str, str] = {}
+    for name in chosen:
+        for term in composer.compose([f"loss={name}"], without=LOOSE).tree["loss"]:
+            if term in owners:
+                raise Refusal(
+                    f"loss: {owners[term]} and {name} both bring a term '{term}'; leave one out, or give a second term "
+                    "a name of its own, as in +loss@loss.second=l1."
+                )
+            owners[term] = name
 
 
 def _composes(composer: Composer, chosen: Sequence[str]) -> bool:

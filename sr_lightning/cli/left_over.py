@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sr_lightning.cli.check import COLLECTIONS, FREE, LOOSE, get
-from sr_lightning.cli.compose import Composer
+from sr_lightning.cli.compose import Composer, Tree, grammar, without_fragments
 from sr_lightning.refusal import Refusal
 
 
 @dataclass(frozen=True)
 class LeftOver:
-    """What an experiment sets and the choices of the command line do not know.
+    """What an experiment sets and the choices of the command line have replaced.
 
     Attributes:
-        overrides: what takes these keys away.
+        overrides: what takes these keys away, or back to what the choice's own yaml says.
         said: a line that says so, None where nothing is left over.
     """
 
@@ -31,7 +31,9 @@ def left_over(composer: Composer, texts: Sequence[str]) -> LeftOver:
     """Find what an experiment has set for a choice that the command line has replaced by another.
 
     `experiment=vdsr scheduler=cosine`, where the experiment sets `scheduler.milestones`: a cosine has none, and the
-    command line wins. Terms of a loss go by themselves (`without_fragments`).
+    command line wins. So it does in `experiment=tutorial_espcn loss=srgan`, where the experiment sets a weight for
+    features of its own: those of srgan keep srgan's. What an experiment sets for a term that is gone goes by itself
+    (`without_fragments`), and what two choices both know (`optimizer.lr`) stays: it is the experiment's recipe.
 
     Args:
         composer: of the command's primary yaml.
@@ -39,36 +41,43 @@ def left_over(composer: Composer, texts: Sequence[str]) -> LeftOver:
     """
     overrides = composer.parse(texts)
     names = [override.key_or_group for override in overrides]
-    if not any(name in LOOSE for name in names):
-        return LeftOver()
     groups = [name for name in names if name in composer.groups and name not in (*LOOSE, *COLLECTIONS)]
-    if not groups:
+    if not any(name in LOOSE for name in names) or not (groups or "loss" in names):
         return LeftOver()
-    chosen = [
-        text
+    chosen = {
+        override.key_or_group: text
         for override, text in zip(overrides, texts, strict=True)
         if override.key_or_group in composer.groups or override.is_hydra_override()
-    ]
+    }
     try:
         # Without values: a wrong one is told of by the check, as is a choice that does not go with others.
-        with_all, with_none = composer.compose(chosen), composer.compose(chosen, without=LOOSE)
+        whole = composer.compose(list(chosen.values()))
+        bare = composer.compose(list(chosen.values()), without=LOOSE)
+        before = composer.compose([text for name, text in chosen.items() if name != "loss"], without=LOOSE)
     except Refusal:
         return LeftOver()
-    keys: list[str] = []
-    replaced: list[str] = []
-    for group in groups:
-        path = group.replace("/", ".")
-        found = [key for key in _unknown(get(with_all.tree, path), get(with_none.tree, path), path) if key not in keys]
-        if found:
-            keys += found
-            replaced.append(f"{group}={with_all.choices.get(group)}")
-    if not keys:
+    unknown = {
+        path: list(_unknown(get(whole.tree, path), get(bare.tree, path), path))
+        for path in (group.replace("/", ".") for group in groups)
+    }
+    gone = [key for keys in unknown.values() for key in keys]
+    back: dict[str, Any] = {}
+    if get(bare.tree, "loss") != get(before.tree, "loss"):
+        back = {key: value for key, value in _changed(whole.tree["loss"], bare.tree["loss"]) if key not in names}
+    if not gone and not back:
         return LeftOver()
-    files = [(name, with_all.choices.get(name)) for name in LOOSE]
+    files = [(name, whole.choices.get(name)) for name in LOOSE]
     contents = {f"{name}={file}": composer.own_content(name, file) for name, file in files if file}
-    origins = [name for name, content in contents.items() if any(get(content, key) is not None for key in keys)]
-    said = f"left out: {', '.join(keys)} (set by {', '.join(origins)}), unknown to {', '.join(replaced)}."
-    return LeftOver([f"~{key}" for key in keys], said)
+    origins = [name for name, own in contents.items() if any(get(own, key) is not None for key in (*gone, *back))]
+    choices = [
+        f"{group}={whole.choices.get(group)}" for group, keys in zip(groups, unknown.values(), strict=True) if keys
+    ]
+    said = [
+        *([f"{', '.join(gone)}, unknown to {', '.join(choices)}"] if gone else []),
+        *([f"{', '.join(back)}, meant for another loss"] if back else []),
+    ]
+    restored = [text for key, value in back.items() for text in (f"~{key}", f"+{key}={grammar(value)}")]
+    return LeftOver([*(f"~{key}" for key in gone), *restored], f"left out of {', '.join(origins)}: {'; '.join(said)}.")
 
 
 def _unknown(tree: Any, known: Any, path: str) -> Iterator[str]:
@@ -80,3 +89,11 @@ def _unknown(tree: Any, known: Any, path: str) -> Iterator[str]:
             yield f"{path}.{key}"
         elif f"{path}.{key}" not in COLLECTIONS:
             yield from _unknown(value, known[key], f"{path}.{key}")
+
+
+def _changed(loss: Tree, bare: Tree) -> Iterator[tuple[str, Any]]:
+    """Name the keys of terms that have another value than in a second loss, each with the value there."""
+    for name, term in without_fragments(bare).items():
+        for key, value in term.items():
+            if loss[name][key] != value:
+                yield f"loss.{name}.{key}", value

@@ -18,7 +18,7 @@ def test_keys_of_the_replaced_schedule_are_left_out(composer: Composer):
     left = left_over(composer, ["experiment=vdsr", "scheduler=cosine", "scheduler.floor=0.1"])
     assert left.overrides == ["~scheduler.milestones", "~scheduler.gamma"]
     assert left.said == (
-        "left out: scheduler.milestones, scheduler.gamma (set by experiment=vdsr), unknown to scheduler=cosine."
+        "left out of experiment=vdsr: scheduler.milestones, scheduler.gamma, unknown to scheduler=cosine."
     )
 
 
@@ -28,8 +28,9 @@ def test_keys_of_the_replaced_schedule_are_left_out(composer: Composer):
         ["experiment=vdsr"],
         ["scheduler=cosine", "model=vdsr"],
         ["experiment=vdsr", "scheduler=multistep"],
-        # A loss goes by another way; a wrong choice is refused elsewhere.
+        # Terms that are gone go by another way; the same loss keeps its weight; a wrong choice is refused elsewhere.
         ["experiment=vdsr", "loss=charbonnier"],
+        ["experiment=vdsr", "loss=mse"],
         ["experiment=vdsr", "scheduler=cosin"],
     ],
 )
@@ -47,7 +48,7 @@ def test_parts_of_parts(composer: Composer):
 def test_a_run_and_what_it_says(command: Callable):
     answer = command("train", "experiment=tutorial_espcn", "data=sample", "scheduler=constant")
     assert set(answer.tree["scheduler"]) == {"_target_", "unit", "epoch_steps", "warmup"}
-    assert "left out: scheduler.length, scheduler.floor (set by experiment=tutorial_espcn)" in answer.out
+    assert "left out of experiment=tutorial_espcn: scheduler.length, scheduler.floor, unknown" in answer.out
 
 
 def test_what_is_typed_is_never_left_out(refusal: Callable):
@@ -61,8 +62,26 @@ def test_cells_of_a_sweep_each_leave_out_their_own(composer: Composer, capsys: p
     assert kept == {"cosine": False, "multistep": True, "constant": False}
     for cell in made:
         assert ("~scheduler.milestones" in cell.overrides) != kept[cell.values["scheduler"]]
-    assert capsys.readouterr().out.count("left out:") == 2
+    assert capsys.readouterr().out.count("left out of") == 2
 
 
 def test_a_module_that_does_not_go_with_the_model(refusal: Callable):
     assert refusal("model=esrgan", "module=pixel").startswith("module=pixel does not go with model=esrgan; leave it")
+
+
+def test_a_loss_of_the_command_line_keeps_its_own_values(command: Callable):
+    answer = command("train", "experiment=tutorial_espcn", "data=sample", "loss=[l1,srgan]")
+    assert answer.tree["loss"]["perceptual"]["weight"] == 0.006
+    assert "left out of experiment=tutorial_espcn: loss.perceptual.weight, meant for another loss." in answer.out
+    answer = command("train", "experiment=tutorial_espcn", "data=sample", "loss=srgan", "loss.perceptual.weight=0.5")
+    assert answer.tree["loss"]["perceptual"]["weight"] == 0.5
+    assert "left out" not in answer.out
+
+
+def test_losses_that_bring_the_same_term(refusal: Callable):
+    line = refusal("loss=[srgan,esrgan]")
+    assert line == (
+        "loss: srgan and esrgan both bring a term 'perceptual'; leave one out, or give a second term a name of its "
+        "own, as in +loss@loss.second=l1."
+    )
+    assert "'l1'" in refusal("loss=[l1,esrgan]")

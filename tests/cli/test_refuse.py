@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from sr_lightning.cli.refuse import COLOUR_PROTOCOLS
+from sr_lightning.metric_names import COLOUR_PROTOCOLS
 from sr_lightning.metrics.protocol import PROTOCOLS
 
 FOLDER = "data=folder"
@@ -61,10 +61,10 @@ FOLDER = "data=folder"
         (("model=mdsr", "data.scales=[2,3]"), "data.scales: expected scale=4, which validation scores, among them"),
         (("model=span", "model.channels=1"), "model=span takes images of 3 channels, got model.channels=1."),
         (
-            ("model=hat", "data.lr_patch=40"),
-            "data.lr_patch: model=hat takes a multiple of 16 from 16 on, got 40; data.lr_patch=32 fits.",
+            ("model=drct", "data.lr_patch=40"),
+            "data.lr_patch: model=drct takes a multiple of 16 from 16 on, got 40; data.lr_patch=32 fits.",
         ),
-        (("model=hat", "model.window_size=8", "data.lr_patch=20"), "takes a multiple of 8 from 8 on, got 20"),
+        (("model=drct", "model.window_size=8", "data.lr_patch=20"), "takes a multiple of 8 from 8 on, got 20"),
         (
             ("model=dat", "data.batch_size=2", "module.accumulate=2"),
             "model=dat trains on 2 images at once or more, got 1 on each device; data.batch_size=4 fits.",
