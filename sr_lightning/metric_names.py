@@ -46,6 +46,8 @@ ALWAYS = ("psnr", "ssim")
 # What needs neither files nor seconds.
 CHEAP = ("psnr", "ssim", "ms_ssim", "lsd")
 AUTO = "auto"
+# The protocols that compare colours, or whatever bands there are; the others compare luma.
+COLOUR_PROTOCOLS = ("rgb", "rgb_div2k")
 
 
 def wanted_metrics(given: str | Sequence[str]) -> tuple[str, ...]:

@@ -13,11 +13,12 @@ _INTRODUCTION = """\
 
 Made of the yamls in `conf/experiment` by `make recipes`; change those, not this page.
 
-`python train.py experiment=NAME data.root=DIR` trains as a paper does, in float32, for as many steps as it did. Each
-yaml begins with its command, its source, what was published and by which protocol, and what differs here and why. What
-stands on the command line wins: `trainer.max_steps=20000` for a shorter run (the milestones of the rate stay where they
-are: set `scheduler.milestones` too), `data=folder data.train_dir=DIR` for other images, `module.accumulate=4` where a
-batch does not fit into memory (not the same with batch normalisation).
+`python train.py experiment=NAME data.root=DIR` trains as a paper or tutorial does, for as many steps as it did; papers'
+in float32, tutorials' in bf16 where the hardware has it (`trainer.precision=auto`). Each yaml begins with its command,
+its source, what was published and by which protocol, and what differs here and why. What stands on the command line
+wins: `trainer.max_steps=20000` for a shorter run (the milestones of the rate stay where they are: set
+`scheduler.milestones` too), `data=folder data.train_dir=DIR data.holdout=10` for other images, of which ten choose the
+best weights, `module.accumulate=4` where a batch does not fit into memory (not the same with batch normalisation).
 
 """
 

@@ -6,9 +6,11 @@ answers in about a second, before torch is imported.
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +25,23 @@ from sr_lightning.data.scan import DataError, check_folder
 from sr_lightning.data.sets import Images, MissingImages, image_channels, locate
 from sr_lightning.engine.named_degradations import degradation_nodes
 from sr_lightning.extras import check_extra
-from sr_lightning.metric_names import AUTO, wanted_metrics
+from sr_lightning.metric_names import AUTO, COLOUR_PROTOCOLS, wanted_metrics
 from sr_lightning.refusal import Refusal
 from sr_lightning.sweeps.trainer_devices import read_devices
 from sr_lightning.weights.files import check_file
 
 # The degradation whose LR images lie in the store.
 BICUBIC = "sr_lightning.degradations.bicubic.Bicubic"
-# The protocols that compare colours, or whatever bands there are; the others compare luma.
-COLOUR_PROTOCOLS = ("rgb", "rgb_div2k")
 PYRAMID = "sr_lightning.modules.pyramid.PyramidModule"
 LDL = "sr_lightning.losses.ldl.LDLLoss"
+LR_CONSISTENCY = "sr_lightning.losses.lr_consistency.LRConsistencyLoss"
 # Losses that compare features of networks for photographs.
 PERCEPTUAL = tuple(
     f"sr_lightning.losses.{name}"
     for name in ("perceptual.PerceptualLoss", "style.StyleLoss", "lpips.LPIPSLoss", "dists.DISTSLoss")
 )
+# A layer of VGG; each of its blocks but the first begins with half the side of the one before.
+_LAYER = re.compile(r"(conv|relu|pool)([1-5])(_\d)?")
 # What a continued run may do otherwise. The rest stands in its checkpoint, or would make it another run.
 RESUMABLE = (
     "resume", "compile", "eval", "trainer", "callbacks", "logger", "paths", "data.root", "data.num_workers",
@@ -115,6 +118,7 @@ def _check_settings(tree: Tree, model: str) -> int:
         raise Refusal("module.gradient_clip and trainer.gradient_clip_val are the same here; give one of them.")
     _check_kept(tree)
     _check_average(tree)
+    _check_terms(tree, model)
     check_scoring(tree)
     return hr_patch
 
@@ -329,6 +333,69 @@ def _check_average(tree: Tree) -> None:
                     f"{key}.{name} compares with what the averaged network makes, and no average is kept: "
                     f"add callbacks=ema, or take the form without it, {key}.{name}.refine=false."
                 )
+
+
+def _check_terms(tree: Tree, model: str) -> None:
+    """Refuse a loss of which nothing ever counts, and terms that the patches are too small or too grey for."""
+    whole, first = tree["trainer"]["max_steps"], get(tree, "module.pretrain_steps") or 0
+    for key, steps in (("loss", whole - first), ("module.pretrain_loss", first)):
+        terms = {name: term for name, term in (get(tree, key) or {}).items() if _counts(term, steps)}
+        adversarial = get(tree, "module.adversarial") if key == "loss" else None
+        if get(tree, key) and steps and not terms and not (adversarial and _counts(adversarial, steps)):
+            found = ", ".join(f"{name} {_absence(term)}" for name, term in get(tree, key).items())
+            raise Refusal(
+                f"{key}: expected a term that counts within its {steps} steps, got {found}; raise a weight, or let it "
+                "start earlier."
+            )
+        for name, term in terms.items():
+            _check_term_side(tree, f"{key}.{name}", term, model)
+            channels = get(tree, "model.channels")
+            compare = term["compare"] if term.get("_target_") == LR_CONSISTENCY else "all"
+            if compare != "all" and channels not in (None, 3):
+                path = f"{key}.{name}.compare"
+                raise Refusal(
+                    f"{path}={compare} is of RGB images, got model.channels={channels}; {path}=all takes any."
+                )
+
+
+def _counts(term: Mapping[str, Any], steps: int) -> bool:
+    return bool(term.get("weight", 1.0) > 0 and term.get("start", 0) < steps)
+
+
+def _absence(term: Mapping[str, Any]) -> str:
+    return f"with start={term['start']}" if term.get("weight", 1.0) else "with weight=0"
+
+
+def _check_term_side(tree: Tree, path: str, term: Mapping[str, Any], model: str) -> None:
+    """Refuse patches that are smaller than a term can compare, by what its yaml says."""
+    data, scale, smallest = tree["data"], tree["scale"], _smallest_side(term)
+    if data["crop"] == "whole":
+        return
+    # HR pixels for each pixel of the patch's key, where the term sees fewest: the first level of a pyramid has x2.
+    pixels = Fraction(1) if data["hr_patch"] else Fraction(min(data["scales"] or [scale]))
+    if get(tree, "module._target_") == PYRAMID:
+        pixels *= Fraction(2, scale)
+    patch_key = "data.hr_patch" if data["hr_patch"] else "data.lr_patch"
+    side = get(tree, patch_key)
+    if side * pixels >= smallest:
+        return
+    spec = get(tree, "model.spec") or {}
+    multiple = spec.get("multiple", 1) * (scale if data["hr_patch"] else 1)
+    fits = math.ceil(smallest / pixels / multiple) * multiple
+    raise Refusal(
+        f"{path} compares images of {smallest}x{smallest} pixels or more, got {patch_key}={side} (model={model} at "
+        f"scale={scale}); {patch_key}={fits} fits."
+    )
+
+
+def _smallest_side(term: Mapping[str, Any]) -> int:
+    """Return what a term needs in HR pixels: of its yaml, or of the scales or layers that are chosen instead."""
+    exponents, layers = term.get("exponents"), [_LAYER.fullmatch(str(name)) for name in term.get("layers") or {}]
+    if exponents:
+        return int(SSIM_WINDOW * 2 ** (len(exponents) - 1))
+    if layers and all(layers):
+        return max(1 << (int(layer[2]) - (layer[1] != "pool")) for layer in layers if layer)
+    return int((term.get("spec") or {}).get("min_size", 1))
 
 
 def _check_kept(tree: Tree) -> None:

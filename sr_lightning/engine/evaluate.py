@@ -1,5 +1,6 @@
 """Scoring a network, or anybody's images, under a named protocol."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -168,8 +169,9 @@ def evaluate_set(
     Returns:
         `psnr`, `ssim` and the other metrics (means over the images, of those that all images have), `images`, `bicubic`
         (its means) and `per_image` {name: the same for one}; where they apply `missing` {metric: why it could not be
-        computed}, `regions` (see `_regions`), `protocol` (other than the given), `excluded` (names of images left out)
-        and `whole` (how many images the set has in papers, other than those here and left out).
+        computed, or is infinite, which JSON has no number for; `bicubic.psnr`, `regions.edges.psnr`: where it stands},
+        `regions` (see `_regions`), `protocol` (other than the given), `excluded` (names of images left out) and `whole`
+        (how many images the set has in papers, other than those here and left out).
 
     Raises:
         Refusal: an image cannot be used, or there is no LR of Y by a degradation.
@@ -209,7 +211,13 @@ def evaluate_set(
             _save(sr, save / evaluation_set.name / f"{names[index]}.png")
         if progress is not None:
             progress(f"{evaluation_set.name} {names[index]}")
-    missing = {**suite.missing, **_missing(lacking)}
+    missing = {
+        **suite.missing,
+        **_missing(lacking),
+        **_infinite("psnr", [each["psnr"] for each in scores.values()]),
+        **_infinite("bicubic.psnr", [each["psnr"] for each in baseline], of="bicubic"),
+        **_infinite_regions(parts),
+    }
     return {
         **_means(list(scores.values())),
         "images": len(scores),
@@ -256,6 +264,21 @@ def _missing(lacking: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
         metric: lines[0] + (f" ({len(lines)} of {len(lacking)} images)" if len(lines) > 1 else "")
         for metric, lines in found.items()
     }
+
+
+def _infinite(key: str, values: Sequence[float], *, of: str = "SR") -> dict[str, str]:
+    """Return, under its key, why a PSNR has no mean: a mean over the other images would be another set's."""
+    perfect = sum(map(math.isinf, values))
+    return {key: f"infinite: {of} equals HR in {perfect} of {len(values)} images"} if perfect else {}
+
+
+def _infinite_regions(parts: Mapping[str, tuple[Parts, Parts]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for region in REGIONS:
+        images = [(own[region].psnr, bicubic[region].psnr) for own, bicubic in parts.values() if own[region].pixels]
+        found |= _infinite(f"regions.{region}.psnr", [own for own, _ in images])
+        found |= _infinite(f"regions.{region}.bicubic.psnr", [bicubic for _, bicubic in images], of="bicubic")
+    return found
 
 
 def _parts(sr: Tensor, bicubic: Tensor, hr: Tensor, *, protocol: Protocol, scale: int) -> tuple[Parts, Parts]:

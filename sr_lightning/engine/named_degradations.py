@@ -73,7 +73,16 @@ def _node(name: str, entry: Any, *, scale: int | None) -> dict[str, Any]:
     path = conf_dir() / "degradation" / f"{yaml}.yaml"
     if not path.is_file():
         choices = sorted(each.stem for each in path.parent.glob("*.yaml"))
-        raise Refusal(f"{key}: expected one of {', '.join(choices)}, got '{yaml}'{nearest(yaml, choices)}")
+        near = nearest(yaml, choices)
+        if own and _YAML not in own and not near:
+            having = [each for each in choices if set(own) <= set(OmegaConf.load(path.with_name(f"{each}.yaml")))]
+            raise Refusal(
+                f"{key}: expected the degradation whose values these are, got {', '.join(map(str, own))} alone; add "
+                f"{_YAML}: {' or '.join(having or choices)}."
+            )
+        raise Refusal(f"{key}: expected one of {', '.join(choices)}, got '{yaml}'{near}")
+    if scale is not None and own.get("scale", scale) != scale:
+        raise Refusal(f"{key}: expected the scale of what is scored, {scale}, got scale: {own['scale']}; leave it out.")
     # A yaml takes its scale from the configuration around it.
     whole = OmegaConf.create({"scale": scale, _YAML: OmegaConf.load(path)})
     OmegaConf.set_struct(whole, True)

@@ -160,7 +160,7 @@ def _score_sets(
             result = scores(evaluation_set, protocol=protocol, degradation=degradation, save=save)
             if degradation is not None:
                 standard = scores(evaluation_set, protocol=replace(protocol, degradation=None))
-                result["standard"] = {key: standard[key] for key in (*METRICS, "bicubic") if key in standard}
+                result["standard"] = {key: standard[key] for key in (*METRICS, "bicubic", "missing") if key in standard}
             metrics[evaluation_set.name] = result
             for name, other in named.items():
                 again = replace(evaluation_set, name=f"{evaluation_set.name}/{name}")

@@ -1,12 +1,13 @@
 """Tables for a terminal."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from sr_lightning.metric_names import ALWAYS, METRICS, with_arrow
+from sr_lightning.metric_names import ALWAYS, COLOUR_PROTOCOLS, METRICS, with_arrow
 
 # Published PSNR and SSIM: {protocol: {"x4": {"Set5": [psnr, ssim]}}}, as `spec.published` of a model's yaml.
 Published = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
@@ -28,7 +29,8 @@ def score_table(
     """Return sets x metrics: PSNR and SSIM of the network, bicubic beside, published rows marked as such, the rest.
 
     Sets under other protocols stand in tables of their own. Scores that carry `standard` are shown on both LR, with
-    the difference between them; published rows, which hold for the one alone, are then left out.
+    the difference between them; published rows, which hold for the one alone, are then left out. Published rows of Y
+    are left out beside scores of RGB, which lie one to two decibels lower, and the other way round.
 
     Args:
         metrics: {set: {psnr, ssim, images, bicubic {psnr, ssim}}} with other metrics likewise, and where they apply
@@ -61,7 +63,7 @@ def score_table(
             # Papers print what one look at the image gives; bicubic interpolation is the same from any side.
             comparable = ("bicubic",) if rules.get("self_ensemble") else tuple(published)
             plain = {name: row for name, row in published.items() if name in comparable}
-            _add_published(table, sets, scale=scale, published=plain)
+            _add_published(table, sets, scale=scale, published=plain, colour=rules["color"])
         _add_further(table, sets, label=label)
         # Not as the table's caption, which would be folded to the width of a narrow table.
         parts += [table, f"[dim]{protocol_line(rules)}"]
@@ -80,10 +82,17 @@ def protocol_line(protocol: Mapping[str, Any]) -> str:
 
 def missing_lines(missing: Mapping[str, str]) -> list[str]:
     """Say of each metric that could not be computed why, in a line each."""
-    headings = {name: METRICS[name].heading for name in missing}
+    headings = {name: _heading_of_key(name) for name in missing}
     # Most reasons begin with the metric's name.
     begun = {name: reason.removeprefix(f"{headings[name]} ") for name, reason in missing.items()}
     return [f"missing  {headings[name]}: {reason}" for name, reason in begun.items()]
+
+
+def _heading_of_key(key: str) -> str:
+    """Return what a key of `missing` stands for: `psnr`, `bicubic.psnr`, `regions.edges.psnr`."""
+    *places, metric = key.split(".")
+    region = f" on {places[1]}" if places and places[0] == "regions" else ""
+    return METRICS[metric].heading + region + (" of bicubic" if "bicubic" in places else "")
 
 
 def mismatch_line(*, trained_on: str | None, scored_on: str | None) -> str | None:
@@ -122,12 +131,16 @@ def _add_scores(table: Table, sets: Mapping[str, Scores], *, label: str) -> None
     if label != "bicubic":
         table.add_row("bicubic", *(_cell(scores["bicubic"]) for scores in sets.values()))
         gains = [scores["psnr"] - scores["bicubic"]["psnr"] for scores in sets.values()]
-        table.add_row("gain on bicubic", *(f"{gain:+.2f}" for gain in gains))
+        table.add_row("gain on bicubic", *map(_difference, gains))
 
 
-def _add_published(table: Table, sets: Mapping[str, Scores], *, scale: int, published: Mapping[str, Published]) -> None:
+def _add_published(
+    table: Table, sets: Mapping[str, Scores], *, scale: int, published: Mapping[str, Published], colour: str
+) -> None:
     for name, source in published.items():
         for other, scales in source.items():
+            if (other in COLOUR_PROTOCOLS) != (colour == "rgb"):
+                continue
             row = scales.get(f"x{scale}", {})
             # Papers have the whole set.
             whole = {key: row.get(key) for key, each in sets.items() if not {"excluded", "whole"} & set(each)}
@@ -158,7 +171,7 @@ def _add_both_conditions(
             changes = [-change for change in changes]
         mismatched = trained and trained_on in (degradation, None)
         what = "penalty of the mismatch" if mismatched else f"change of {name}"
-        table.add_row(what, *(f"{change:+.2f}" for change in changes))
+        table.add_row(what, *map(_difference, changes))
 
 
 def _add_further(table: Table, sets: Mapping[str, Scores], *, label: str) -> None:
@@ -189,11 +202,20 @@ def _region(regions: Scores, region: str, *, compares: bool) -> str:
 def _beside(scores: Scores, bicubic: Scores, name: str, digits: int, *, compares: bool) -> str:
     if name not in scores:
         return "-"
-    return f"{scores[name]:.{digits}f}" + (f" ({bicubic[name]:.{digits}f})" if compares and name in bicubic else "")
+    value = _value(scores[name], digits)
+    return value + (f" ({_value(bicubic[name], digits)})" if compares and name in bicubic else "")
 
 
 def _cell(scores: Scores) -> str:
-    return f"{scores['psnr']:.2f} / {scores['ssim']:.4f}"
+    return f"{_value(scores['psnr'], 2)} / {scores['ssim']:.4f}"
+
+
+def _value(value: float, digits: int) -> str:
+    return "infinite" if math.isinf(value) else f"{value:.{digits}f}"
+
+
+def _difference(decibels: float) -> str:
+    return f"{decibels:+.2f}" if math.isfinite(decibels) else "-"
 
 
 def _published(pair: Sequence[float] | None) -> str:

@@ -211,7 +211,7 @@ def test_bicubic_on_lr_by_a_degradation(monkeypatch, capsys, tmp_path, root):
     assert (content["seed"], content["trained_on"]) == (42, None)
     scores = content["metrics"]["Set5"]
     assert "protocol" not in scores
-    assert scores["standard"].keys() == {"psnr", "ssim", "lsd", "bicubic"}
+    assert scores["standard"].keys() == {"psnr", "ssim", "lsd", "bicubic", "missing"}
     assert scores["standard"]["bicubic"].keys() == {"psnr", "ssim", "lsd"}
     assert scores["standard"]["psnr"] > scores["psnr"] + 0.1
     out = capsys.readouterr().out

@@ -128,3 +128,73 @@ def test_a_sweep_may_add_a_term(tmp_path: Path, repository: Path):
     # Composed and checked as a sweep; only its length is refused.
     assert "trainer.max_steps: expected a positive number, got 0" in done.stdout + done.stderr
     assert json.dumps("unknown") not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ("loss.l1.weight=0",),
+            "loss: expected a term that counts within its 10000 steps, got l1 with weight=0; raise a weight, or let it "
+            "start earlier.",
+        ),
+        (
+            ("loss=[l1,ssim]", "loss.l1.weight=0", "loss.ssim.start=50", "trainer.max_steps=50"),
+            "within its 50 steps, got l1 with weight=0, ssim with start=50;",
+        ),
+        (
+            ("model=srgan", "module.pretrain_loss.mse.start=10", "module.pretrain_steps=10", "trainer.max_steps=100"),
+            "module.pretrain_loss: expected a term that counts within its 10 steps, got mse with start=10;",
+        ),
+        # The content loss of a GAN is counted from its second phase on.
+        (
+            (
+                "model=srgan", "loss=l1", "loss.l1.start=90", "module.adversarial.weight=0", "module.pretrain_steps=10",
+                "trainer.max_steps=100",
+            ),
+            "loss: expected a term that counts within its 90 steps, got l1 with start=90;",
+        ),
+        (
+            ("loss=ms_ssim", "data.hr_patch=96"),
+            "loss.ms_ssim compares images of 176x176 pixels or more, got data.hr_patch=96 (model=edsr_baseline at "
+            "scale=4); data.hr_patch=176 fits.",
+        ),
+        (("loss=ms_ssim", "scale=3", "data.lr_patch=48"), "got data.lr_patch=48 (model=edsr_baseline at scale=3)"),
+        (("loss=ms_ssim", "scale=3", "data.lr_patch=48"), "data.lr_patch=59 fits."),
+        (("loss=ms_ssim", "model=mdsr", "data.scales=[2,4]", "data.lr_patch=80"), "data.lr_patch=88 fits."),
+        (("loss=dists", "data.hr_patch=16"), "loss.dists compares images of 32x32 pixels or more"),
+        (("loss=[l1,perceptual]", "data.hr_patch=12"), "loss.perceptual compares images of 16x16 pixels or more"),
+        (("loss=perceptual", "loss.perceptual.layers={pool5:1}", "data.hr_patch=16"), "of 32x32 pixels or more"),
+        # The first of its two levels has 8x8 pixels.
+        (("model=lapsrn", "loss=ssim", "data.hr_patch=16"), "loss.ssim compares images of 11x11 pixels or more"),
+        (("model=lapsrn", "loss=ssim", "data.hr_patch=16"), "data.hr_patch=24 fits."),
+        (
+            ("loss=[l1,lr_consistency]", "loss.lr_consistency.compare=chroma", "model.channels=1"),
+            "loss.lr_consistency.compare=chroma is of RGB images, got model.channels=1; "
+            "loss.lr_consistency.compare=all takes any.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_no_run_could_train_on_is_refused_before_anything_is_built(arguments: tuple[str, ...], expected: str):
+    assert expected in refusal(*arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("loss=[l1,ssim]", "loss.l1.weight=0"),
+        ("loss.l1.start=9999",),
+        # The adversarial term alone.
+        ("model=srgan", "loss=l1", "loss.l1.weight=0"),
+        ("model=srgan", "module.pretrain_steps=0", "module.pretrain_loss.mse.weight=0"),
+        ("loss=ms_ssim", "data.hr_patch=176"),
+        ("loss=ms_ssim", "data.hr_patch=48", "loss.ms_ssim.exponents=[0.2,0.3,0.5]"),
+        ("loss=[l1,ms_ssim]", "loss.ms_ssim.weight=0", "data.hr_patch=48"),
+        ("loss=perceptual", "loss.perceptual.layers={relu2_2:1}", "data.hr_patch=8"),
+        ("model=lapsrn", "loss=ssim", "data.hr_patch=24"),
+        ("loss=[l1,lr_consistency]", "loss.lr_consistency.compare=luma"),
+        ("loss=ms_ssim", "data.hr_patch=48", "data.crop=whole", "data.batch_size=1"),
+    ],
+)
+def test_what_comes_near_to_it_is_not(arguments: tuple[str, ...]):
+    assert compose(*arguments)["loss"]

@@ -254,6 +254,26 @@ def test_a_region_that_no_image_has_is_left_out(evaluation_set):
     assert {name: each["pixels"] for name, each in scores["regions"].items()} == {"flat": 2 * 36 * 36}
 
 
+def test_an_infinite_psnr_has_a_reason(evaluation_set):
+    found, rules = evaluation_set(lr=None), PROTOCOLS["rgb"]
+    Image.new("RGB", (40, 40), (90, 90, 90)).save(found.hr[0])
+    # Right in the first image, which is flat (so that bicubic is right in it too), wrong in the second.
+    source = Source(lambda pair, index: pair.hr + 0.1 * index)
+    scores = evaluate_set(found, source=source, protocol=rules, scale=2, regions=True)
+    assert scores["psnr"] == scores["per_image"]["baby"]["psnr"] == float("inf")
+    assert scores["per_image"]["bridge"]["psnr"] < 30
+    both = len(scores["regions"]["flat"]["per_image"])
+    infinite = {key: reason for key, reason in scores["missing"].items() if "infinite" in reason}
+    assert infinite == {
+        "psnr": "infinite: SR equals HR in 1 of 2 images",
+        "bicubic.psnr": "infinite: bicubic equals HR in 1 of 2 images",
+        "regions.flat.psnr": f"infinite: SR equals HR in 1 of {both} images",
+        "regions.flat.bicubic.psnr": f"infinite: bicubic equals HR in 1 of {both} images",
+    }
+    wrong = evaluate_set(found, source=Source(lambda pair, index: pair.hr + 0.1), protocol=rules, scale=2)
+    assert list(wrong["missing"]) == [key for key in scores["missing"] if key not in infinite or key == "bicubic.psnr"]
+
+
 def test_self_ensemble_is_the_mean_over_eight_views(evaluation_set):
     found, rules = evaluation_set(), PROTOCOLS["rgb_to_y"]
     torch.manual_seed(0)

@@ -47,13 +47,19 @@ def test_the_seed_is_that_of_evaluate() -> None:
     ("given", "expected"),
     [
         (["blur_dwn"], "degradations.blur_dwn: expected one of .*, got 'blur_dwn'; did you mean 'blur_down'"),
-        ({"mine": {"sigma": 3}}, "degradations.mine: expected one of"),
+        ({"mine": {"sigma": 3}},
+         "degradations.mine: expected the degradation whose values these are, got sigma alone; add degradation: "
+         r"blur_down or noise_down\."),
+        ({"mine": {"sgma": 3}}, "got sgma alone; add degradation: bicubic or blur_down or"),
+        ({"blur_dwn": {"sigma": 3}}, "got 'blur_dwn'; did you mean 'blur_down'"),
+        ({"mine": {"degradation": "noise_down", "scale": 2}},
+         r"degradations.mine: expected the scale of what is scored, 4, got scale: 2; leave it out\."),
         ({"a/b": "resize"}, "names of letters, digits, _ and -, got 'a/b'"),
         ({"a.b": "resize"}, "got 'a.b'"),
         ({"resize": {"knd": "pil"}}, "degradations.resize: resize has no key 'knd'; it has kind; did you mean 'kind'"),
         ({"x": 3}, "degradations.x: expected the name of a degradation, or keys of one, got 3"),
     ],
-)
+)  # fmt: skip
 def test_refused_before_torch(given: Any, expected: str) -> None:
     with pytest.raises(Refusal, match=expected):
         degradation_nodes(given, scale=4)

@@ -108,7 +108,7 @@ def test_a_map_counts_by_its_sum(images, stride):
 
 
 def test_images_of_a_map_discriminator_against_the_formula_by_hand(images):
-    """`D(x)` has the logits `a x^2 / 2` at each place, so that the gradient of their sum is `a x`: no share of the map."""
+    """`D(x)` has the logits `a x^2 / 2` at each place: the gradient of their sum is `a x`, whatever the map's size."""
     real, _ = images
 
     class Map(Quadratic):

@@ -39,6 +39,33 @@ def test_network_bicubic_gain_and_published_rows():
     assert "protocol rgb_to_y: Y of BT.601, SR rounded to uint8, border 4 px" in text
 
 
+def test_an_infinite_psnr_in_words():
+    perfect = {"psnr": float("inf"), "ssim": 1.0, "images": 5, "bicubic": {"psnr": 28.43, "ssim": 0.8111}}
+    flat = {"psnr": float("inf"), "ssim": 1.0, "images": 2, "bicubic": {"psnr": float("inf"), "ssim": 1.0}}
+    region = {"flat": {"psnr": float("inf"), "pixels": 9, "bicubic": {"psnr": 40.0}}}
+    metrics = {"Set5": {**perfect, "regions": region}, "mine": flat}
+    assert rows(printed(metrics=metrics, label="edsr", published={})) == [
+        ["edsr", "infinite / 1.0000", "infinite / 1.0000"],
+        ["bicubic", "28.43 / 0.8111", "infinite / 1.0000"],
+        ["gain on bicubic", "-", "-"],
+        ["PSNR on flat (bicubic)", "infinite (40.00), 100%", "-"],
+    ]
+    reason = "infinite: SR equals HR in 1 of 5 images"
+    assert missing_lines({"psnr": reason, "bicubic.psnr": reason, "regions.flat.bicubic.psnr": reason}) == [
+        f"missing  {what}: {reason}" for what in ("PSNR", "PSNR of bicubic", "PSNR on flat of bicubic")
+    ]
+
+
+@pytest.mark.parametrize(("protocol", "kept"), [("rgb", ["rgb"]), ("rgb_to_y", ["rgb_to_y", "y_chain"])])
+def test_published_rows_of_another_colour_space_are_left_out(protocol, kept):
+    source = {name: {"x4": {"Set5": [30.0, 0.8]}} for name in ("rgb_to_y", "y_chain", "rgb")}
+    described = PROTOCOLS[protocol].as_dict(4)
+    console = Console(file=io.StringIO(), width=100)
+    console.print(score_table(METRICS, label="edsr", scale=4, protocol=described, published={"edsr": source}))
+    found = [row[0] for row in rows(console.file.getvalue()) if "published" in row[0]]
+    assert found == [f"edsr, published ({name})" for name in kept]
+
+
 def test_bicubic_stands_once():
     assert [row[0] for row in rows(printed(label="bicubic", published={}))] == ["bicubic"]
 
