@@ -46,6 +46,8 @@ ALWAYS = ("psnr", "ssim")
 # What needs neither files nor seconds.
 CHEAP = ("psnr", "ssim", "ms_ssim", "lsd")
 AUTO = "auto"
+# In the reason for which a metric is missing: what stands before the name of a file that `prepare` fetches.
+ABSENT_FILE = ": put "
 # The protocols that compare colours, or whatever bands there are; the others compare luma.
 COLOUR_PROTOCOLS = ("rgb", "rgb_div2k")
 

@@ -19,10 +19,14 @@ from sr_lightning.report.progress import write_progress
 
 # Seconds between two `progress.json` of a run that is not validating.
 INTERVAL = 1.0
+# Seconds until a line with the ETA is printed in a pipe, should no validation come before.
+FIRST_LINE = 10.0
 
 
 class Progress(Callback):
     """A bar on a terminal; everywhere a line at each validation, and `progress.json` once a second.
+
+    In a pipe one more line, after ten seconds, says how long it will take.
 
     Args:
         run_dir: the run's folder.
@@ -39,6 +43,7 @@ class Progress(Callback):
         self._shown = 0.0
         self._started = 0.0
         self._first_step = 0
+        self._told = False
         self._psnr: float | None = None
         self._written = 0.0
 
@@ -69,7 +74,11 @@ class Progress(Callback):
         now = time.monotonic()
         if trainer.is_global_zero and now - self._written >= INTERVAL:
             self._write(super_resolution(pl_module))
-        if self._bar is None or now - self._shown < 1 / self.refresh:
+        if self._bar is None:
+            if trainer.is_global_zero and not self._told and now - self._started >= FIRST_LINE:
+                self._tell(super_resolution(pl_module), "")
+            return
+        if now - self._shown < 1 / self.refresh:
             return
         self._shown = now
         self._update(super_resolution(pl_module))
@@ -81,12 +90,7 @@ class Progress(Callback):
         module = super_resolution(pl_module)
         self._psnr = psnr = float(trainer.callback_metrics["val/psnr"])
         self._write(module)
-        loss = "" if module.last_loss is None else f"  loss {float(module.last_loss):.4g}"
-        line = (
-            f"step {module.step}/{module.max_steps}  val PSNR {psnr:.2f} dB "
-            f"({psnr - self.bicubic['psnr']:+.2f} on bicubic){loss}  {self._pace(module)}"
-        )
-        rich.get_console().print(line, highlight=False, soft_wrap=True)
+        self._tell(module, f"val PSNR {psnr:.2f} dB ({psnr - self.bicubic['psnr']:+.2f} on bicubic)  ")
         if self._bar is not None:
             self._update(module)
 
@@ -103,6 +107,12 @@ class Progress(Callback):
             self._update(module)
             self._bar.stop()
             self._bar = None
+
+    def _tell(self, module: SuperResolution, scores: str) -> None:
+        self._told = True
+        loss = "" if module.last_loss is None else f"loss {float(module.last_loss):.4g}  "
+        line = f"step {module.step}/{module.max_steps}  {scores}{loss}{self._pace(module)}"
+        rich.get_console().print(line, highlight=False, soft_wrap=True)
 
     def _update(self, module: SuperResolution) -> None:
         assert self._bar is not None

@@ -167,8 +167,7 @@ def compose_checked(composer: Composer, texts: Sequence[str], given: Sequence[st
     chosen += nested.values()
     _check_together(composer, chosen)
     reference = composer.compose(chosen, without=LOOSE)
-    losses = [override.value() for override in overrides if override.key_or_group == "loss"]
-    _check_presets(composer, losses[-1] if losses else None)
+    _check_presets(composer, [override for override in overrides if override.key_or_group == "loss"], chosen)
     for override in values:
         _check_key(override, composer, chosen)
     _check_launcher_keys(of_launcher, reference)
@@ -246,28 +245,38 @@ def _check_together(composer: Composer, chosen: Sequence[str]) -> None:
     try:
         composer.compose(chosen)
     except Refusal as refusal:
-        groups = [text for text in chosen if text.partition("=")[0] in composer.groups]
+        groups = [text for text in chosen if re.split("[=@]", text.lstrip("+"))[0] in composer.groups]
         # What was asked for is the model or the experiment; the other does not fit it.
         for text in sorted(groups, key=lambda text: text.startswith(("model=", "experiment="))):
             if _composes(composer, [other for other in chosen if other != text]):
                 others = " ".join(other for other in groups if other != text)
+                if "@" in text and not text.startswith("+"):
+                    raise Refusal(f"{text} changes a choice, and there is none; to add one say +{text}") from refusal
                 raise Refusal(f"{text} does not go with {others or 'the rest'}; leave it out. ({refusal})") from refusal
         raise
 
 
-def _check_presets(composer: Composer, chosen: Any) -> None:
-    """Refuse `loss=[srgan,esrgan]`: terms of one name would become one, half of each."""
-    if not isinstance(chosen, list) or len(chosen) < 2:
-        return
+def _check_presets(composer: Composer, overrides: Sequence[Override], chosen: Sequence[str]) -> None:
+    """Refuse `loss=[srgan,esrgan]` and `+loss@loss.l1=mse`: terms of one name would become one, half of each."""
+    named = "give a second term a name of its own, as in +loss@loss.second=l1."
+    lists = [override.value() for override in overrides if override.package is None]
     owners: dict[str, str] = {}
-    for name in chosen:
+    for name in lists[-1] if lists and isinstance(lists[-1], list) and len(lists[-1]) > 1 else ():
         for term in composer.compose([f"loss={name}"], without=LOOSE).tree["loss"]:
             if term in owners:
-                raise Refusal(
-                    f"loss: {owners[term]} and {name} both bring a term '{term}'; leave one out, or give a second term "
-                    "a name of its own, as in +loss@loss.second=l1."
-                )
+                raise Refusal(f"loss: {owners[term]} and {name} both bring a term '{term}'; leave one out, or {named}")
             owners[term] = name
+    added = [override for override in overrides if override.package and override.is_add()]
+    if not added:
+        return
+    texts = [str(override.input_line) for override in added]
+    first = composer.compose([text for text in chosen if text not in texts]).tree
+    taken = {f"{place}.{name}" for place in LOSSES for name in without_fragments(get(first, place) or {})}
+    for override, text in zip(added, texts, strict=True):
+        if override.package in taken:
+            name = str(override.package).rpartition(".")[2]
+            raise Refusal(f"{text}: the loss has a term '{name}' already; choose it by loss=[...], or {named}")
+        taken.add(str(override.package))
 
 
 def _composes(composer: Composer, chosen: Sequence[str]) -> bool:

@@ -8,6 +8,11 @@ from sr_lightning.cli.check import COLLECTIONS, FREE, LOOSE, get
 from sr_lightning.cli.compose import Composer, Tree, grammar, without_fragments
 from sr_lightning.refusal import Refusal
 
+# Groups of which an experiment's values may have been meant for its own choice.
+REPLACED = ("loss", "data", "optimizer", "scheduler")
+# What an experiment says of the images of its own data set.
+OF_IMAGES = ("data.exclude",)
+
 
 @dataclass(frozen=True)
 class LeftOver:
@@ -32,8 +37,9 @@ def left_over(composer: Composer, texts: Sequence[str]) -> LeftOver:
 
     `experiment=vdsr scheduler=cosine`, where the experiment sets `scheduler.milestones`: a cosine has none, and the
     command line wins. So it does in `experiment=tutorial_espcn loss=srgan`, where the experiment sets a weight for
-    features of its own: those of srgan keep srgan's. What an experiment sets for a term that is gone goes by itself
-    (`without_fragments`), and what two choices both know (`optimizer.lr`) stays: it is the experiment's recipe.
+    features of its own: those of srgan keep srgan's; and in `experiment=vdsr data=folder`, where the experiment leaves
+    out an image of its own set by name. What an experiment sets for a term that is gone goes by itself
+    (`without_fragments`), and what two choices both know (`optimizer.lr`) stays, being the recipe, and is told.
 
     Args:
         composer: of the command's primary yaml.
@@ -44,16 +50,19 @@ def left_over(composer: Composer, texts: Sequence[str]) -> LeftOver:
     groups = [name for name in names if name in composer.groups and name not in (*LOOSE, *COLLECTIONS)]
     if not any(name in LOOSE for name in names) or not (groups or "loss" in names):
         return LeftOver()
-    chosen = {
-        override.key_or_group: text
+    chosen = [
+        (override, text)
         for override, text in zip(overrides, texts, strict=True)
         if override.key_or_group in composer.groups or override.is_hydra_override()
-    }
+    ]
     try:
         # Without values: a wrong one is told of by the check, as is a choice that does not go with others.
-        whole = composer.compose(list(chosen.values()))
-        bare = composer.compose(list(chosen.values()), without=LOOSE)
-        before = composer.compose([text for name, text in chosen.items() if name != "loss"], without=LOOSE)
+        whole = composer.compose([text for _, text in chosen])
+        bare = composer.compose([text for _, text in chosen], without=LOOSE)
+        before = composer.compose(
+            [text for override, text in chosen if override.key_or_group not in REPLACED or override.package],
+            without=LOOSE,
+        )
     except Refusal:
         return LeftOver()
     unknown = {
@@ -64,7 +73,20 @@ def left_over(composer: Composer, texts: Sequence[str]) -> LeftOver:
     back: dict[str, Any] = {}
     if get(bare.tree, "loss") != get(before.tree, "loss"):
         back = {key: value for key, value in _changed(whole.tree["loss"], bare.tree["loss"]) if key not in names}
-    if not gone and not back:
+    if whole.choices.get("data") != before.choices.get("data"):
+        back |= {
+            key: get(bare.tree, key)
+            for key in OF_IMAGES
+            if key not in names and get(whole.tree, key) != get(bare.tree, key)
+        }
+    kept = [
+        f"{key}={grammar(value)}"
+        for group in ("optimizer", "scheduler")
+        if whole.choices.get(group) != before.choices.get(group)
+        for key, value in _kept(get(whole.tree, group), get(bare.tree, group), group)
+        if key not in names
+    ]
+    if not gone and not back and not kept:
         return LeftOver()
     files = [(name, whole.choices.get(name)) for name in LOOSE]
     contents = {f"{name}={file}": composer.own_content(name, file) for name, file in files if file}
@@ -74,10 +96,12 @@ def left_over(composer: Composer, texts: Sequence[str]) -> LeftOver:
     ]
     said = [
         *([f"{', '.join(gone)}, unknown to {', '.join(choices)}"] if gone else []),
-        *([f"{', '.join(back)}, meant for another loss"] if back else []),
+        *([f"{', '.join(back)}, meant for another choice"] if back else []),
     ]
     restored = [text for key, value in back.items() for text in (f"~{key}", f"+{key}={grammar(value)}")]
-    return LeftOver([*(f"~{key}" for key in gone), *restored], f"left out of {', '.join(origins)}: {'; '.join(said)}.")
+    parts = [f"left out of {', '.join(origins)}: {'; '.join(said)}"] if said else []
+    parts += [f"kept: {', '.join(kept)}, set with another {' or '.join(_groups_of(kept))}"] if kept else []
+    return LeftOver([*(f"~{key}" for key in gone), *restored], f"{'; '.join(parts)}.")
 
 
 def _unknown(tree: Any, known: Any, path: str) -> Iterator[str]:
@@ -89,6 +113,17 @@ def _unknown(tree: Any, known: Any, path: str) -> Iterator[str]:
             yield f"{path}.{key}"
         elif f"{path}.{key}" not in COLLECTIONS:
             yield from _unknown(value, known[key], f"{path}.{key}")
+
+
+def _kept(tree: Tree, bare: Tree, group: str) -> Iterator[tuple[str, Any]]:
+    """Name the keys that two choices know and that an experiment has set, each with its value."""
+    for key, value in tree.items():
+        if key in bare and value != bare[key] and value != {}:
+            yield f"{group}.{key}", value
+
+
+def _groups_of(texts: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(text.partition(".")[0] for text in texts))
 
 
 def _changed(loss: Tree, bare: Tree) -> Iterator[tuple[str, Any]]:

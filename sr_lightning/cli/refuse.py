@@ -347,6 +347,12 @@ def _check_terms(tree: Tree, model: str) -> None:
                 f"{key}: expected a term that counts within its {steps} steps, got {found}; raise a weight, or let it "
                 "start earlier."
             )
+        blind = [name for name, term in terms.items() if (term.get("spec") or {}).get("floor", 0.0) is None]
+        if len(blind) == len(terms) > 0 and not (adversarial and _counts(adversarial, steps)):
+            raise Refusal(
+                f"{key}: expected a term that compares SR with HR, got {' and '.join(blind)} alone; "
+                f"{key}=[l1,{','.join(blind)}] has one."
+            )
         for name, term in terms.items():
             _check_term_side(tree, f"{key}.{name}", term, model)
             channels = get(tree, "model.channels")

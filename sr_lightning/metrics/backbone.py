@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from sr_lightning.metric_names import ABSENT_FILE
+
 
 @dataclass(frozen=True)
 class HubFile:
@@ -48,7 +50,7 @@ class HubFile:
         """
         if self.path is None:
             raise FileNotFoundError(
-                f"{self.metric} needs {self.content}: put {self.name} into {self.expected.parent} ({self.url})."
+                f"{self.metric} needs {self.content}{ABSENT_FILE}{self.name} into {self.expected.parent} ({self.url})."
             )
         return self.path
 

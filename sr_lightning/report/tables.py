@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from sr_lightning.metric_names import ALWAYS, COLOUR_PROTOCOLS, METRICS, with_arrow
+from sr_lightning.metric_names import ABSENT_FILE, ALWAYS, COLOUR_PROTOCOLS, METRICS, with_arrow
 
 # Published PSNR and SSIM: {protocol: {"x4": {"Set5": [psnr, ssim]}}}, as `spec.published` of a model's yaml.
 Published = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
@@ -81,11 +81,18 @@ def protocol_line(protocol: Mapping[str, Any]) -> str:
 
 
 def missing_lines(missing: Mapping[str, str]) -> list[str]:
-    """Say of each metric that could not be computed why, in a line each."""
+    """Say of each metric that could not be computed why, in a line each; those that lack a file share one."""
     headings = {name: _heading_of_key(name) for name in missing}
+    absent = [name for name, reason in missing.items() if ABSENT_FILE in reason]
+    lines = []
+    if absent:
+        lines.append(
+            f"missing  {', '.join(headings[name] for name in absent)}: files of theirs are not here; "
+            f"python prepare.py data=sample 'metrics=[{','.join(absent)}]' fetches them (docs/metrics.md)"
+        )
     # Most reasons begin with the metric's name.
-    begun = {name: reason.removeprefix(f"{headings[name]} ") for name, reason in missing.items()}
-    return [f"missing  {headings[name]}: {reason}" for name, reason in begun.items()]
+    others = {name: reason.removeprefix(f"{headings[name]} ") for name, reason in missing.items() if name not in absent}
+    return [*lines, *(f"missing  {headings[name]}: {reason}" for name, reason in others.items())]
 
 
 def _heading_of_key(key: str) -> str:

@@ -21,6 +21,7 @@ def run_on(console: Console, monkeypatch: pytest.MonkeyPatch, run: Callable[[], 
 
 def test_in_a_pipe_one_line_per_validation(run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(file=StringIO(), width=60)
+    monkeypatch.setattr("sr_lightning.callbacks.progress.FIRST_LINE", 1e9)
     printed = run_on(console, monkeypatch, lambda: run_tiny("srgan", tmp_path / "run", "trainer.max_steps=5"))
     lines = [line for line in printed.splitlines() if line.startswith("step ")]
     pattern = r"step %d/5  val PSNR \d+\.\d\d dB \([+-]\d+\.\d\d on bicubic\)  loss \S+  \d+\.\d steps/s  ETA 0:00:\d\d"
@@ -30,6 +31,19 @@ def test_in_a_pipe_one_line_per_validation(run_tiny: Run, tmp_path: Path, monkey
     assert "\x1b" not in printed
     assert "━━━" in printed  # the table at the end, no bar
     assert not re.search(r"training\S* ━", printed)
+
+
+def test_in_a_pipe_an_early_line_says_how_long_it_takes(
+    run_tiny: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console(file=StringIO(), width=60)
+    clock = iter(3.0 * tick for tick in range(1000))
+    monkeypatch.setattr("sr_lightning.callbacks.progress.time.monotonic", lambda: next(clock))
+    overrides = ("trainer.max_steps=9", "trainer.val_every_steps=9")
+    printed = run_on(console, monkeypatch, lambda: run_tiny("edsr_baseline", tmp_path / "run", *overrides))
+    first, last = [line for line in printed.splitlines() if line.startswith("step ")]
+    assert re.fullmatch(r"step [1-8]/9  loss \S+  \d+\.\d steps/s  ETA 0:\d\d:\d\d", first)
+    assert last.startswith("step 9/9  val PSNR")
 
 
 def test_on_a_terminal_a_bar_with_loss_psnr_and_eta(

@@ -81,8 +81,8 @@ def test_bicubic_from_end_to_end(monkeypatch, capsys, tmp_path, root, protocol):
     assert "Set14 (1 of 14)" in out
     assert f"protocol {protocol}:" in out
     assert "scores   out/scores.json" in out
-    assert out.count("missing  ") == 4
-    assert "missing  NIQE: needs its authors' statistics of photographs: put niqe_pris_params.npz into" in out
+    assert out.count("missing  ") == 2
+    assert "missing  LPIPS, DISTS, NIQE: files of theirs are not here; python prepare.py data=sample" in out
 
     if protocol in ("rgb_to_y", "rgb"):
         code = run(

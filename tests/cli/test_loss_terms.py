@@ -155,6 +155,10 @@ def test_a_sweep_may_add_a_term(tmp_path: Path, repository: Path):
             "loss: expected a term that counts within its 90 steps, got l1 with start=90;",
         ),
         (
+            ("loss=[l1,tv]", "loss.l1.weight=0"),
+            "loss: expected a term that compares SR with HR, got tv alone; loss=[l1,tv] has one.",
+        ),
+        (
             ("loss=ms_ssim", "data.hr_patch=96"),
             "loss.ms_ssim compares images of 176x176 pixels or more, got data.hr_patch=96 (model=edsr_baseline at "
             "scale=4); data.hr_patch=176 fits.",
@@ -186,6 +190,7 @@ def test_what_no_run_could_train_on_is_refused_before_anything_is_built(argument
         ("loss.l1.start=9999",),
         # The adversarial term alone.
         ("model=srgan", "loss=l1", "loss.l1.weight=0"),
+        ("model=srgan", "loss=tv"),
         ("model=srgan", "module.pretrain_steps=0", "module.pretrain_loss.mse.weight=0"),
         ("loss=ms_ssim", "data.hr_patch=176"),
         ("loss=ms_ssim", "data.hr_patch=48", "loss.ms_ssim.exponents=[0.2,0.3,0.5]"),

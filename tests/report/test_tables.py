@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from sr_lightning.metrics.backbone import HubFile
 from sr_lightning.metrics.protocol import PROTOCOLS
 from sr_lightning.report.tables import mismatch_line, missing_lines, protocol_line, score_table
 
@@ -190,6 +191,18 @@ def test_what_is_missing_has_a_line_each():
     assert missing_lines({}) == []
     assert missing_lines({"lpips": "LPIPS needs a file", "ms_ssim": "too small"}) == [
         "missing  LPIPS: needs a file",
+        "missing  MS-SSIM: too small",
+    ]
+
+
+def test_metrics_without_their_files_share_a_line_that_says_how_to_get_them():
+    file = HubFile(metric="LPIPS", content="AlexNet's weights", url="https://example.org/gone.pth")
+    with pytest.raises(FileNotFoundError) as absent:
+        file.require()
+    reasons = {"lpips": str(absent.value), "ms_ssim": "too small", "dists": str(absent.value)}
+    assert missing_lines(reasons) == [
+        "missing  LPIPS, DISTS: files of theirs are not here; python prepare.py data=sample 'metrics=[lpips,dists]' "
+        "fetches them (docs/metrics.md)",
         "missing  MS-SSIM: too small",
     ]
 
