@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # What `make train` passes on: make train ARGS="model=srgan scale=4"
 ARGS ?= experiment=quickstart
 TEST_ARGS ?=
-# What `make models` passes on: make models MODELS="'models=[imdn,rlfn]' times=false", make models MODELS=format=md
+# What `make models` passes on: make models MODELS="imdn rlfn times=false", make models MODELS=format=md
 MODELS ?=
 # Tests run in as many processes as there are cores, each with one thread.
 WORKERS ?= auto

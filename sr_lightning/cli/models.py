@@ -5,14 +5,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sr_lightning.cli.app import Command, launch, refuse
+from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.compose import Composer, Tree
 from sr_lightning.cli.refuse import check_network
 from sr_lightning.refusal import Refusal, nearest
 
 EXAMPLES = (
     ("python -m sr_lightning models", "every network, a minute or more"),
-    ("python -m sr_lightning models 'models=[imdn,rlfn,span]'", "some of them"),
+    ("python -m sr_lightning models imdn rlfn span", "some of them"),
     ("python -m sr_lightning models times=false", "without the time on this machine"),
     ("python -m sr_lightning models format=md", "the page docs/models.md"),
 )
@@ -27,8 +27,16 @@ def main() -> None:
             examples=EXAMPLES,
             task=run,
             check=refuse_models,
+            rewrite=rewrite,
         )
     )
+
+
+def rewrite(overrides: list[str]) -> Rewritten:
+    """Let names stand alone: `imdn rlfn` for `models=[imdn,rlfn]`."""
+    names = [text for text in overrides if text.isidentifier()]
+    others = [text for text in overrides if text not in names]
+    return Rewritten([*others, f"models=[{','.join(names)}]"] if names else others)
 
 
 def refuse_models(tree: Tree, choices: dict[str, Any]) -> None:

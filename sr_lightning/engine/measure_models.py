@@ -30,6 +30,10 @@ NARROW = {
 }  # fmt: skip
 
 
+# Characters of a line where nobody's terminal says how many; more than the table has.
+PIPE = 200
+
+
 def print_models(nodes: Mapping[str, Node], *, times: bool) -> None:
     """Print the table of the networks.
 
@@ -38,8 +42,10 @@ def print_models(nodes: Mapping[str, Node], *, times: bool) -> None:
         times: whether to time them too.
     """
     console = Console()
+    if not console.is_terminal:
+        # A terminal that is narrow folds the cells, a pipe gets whole lines.
+        console = Console(width=PIPE)
     models = _measured(nodes, console, times=times)
-    # Wide as it is: a terminal that is narrower folds the cells, a pipe gets whole lines.
     console.print(models_table(models, threads=THREADS, side=SIDE, length=LENGTH))
 
 

@@ -28,6 +28,16 @@ def test_a_table_of_some(monkeypatch, capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_names_stand_alone_and_a_pipe_gets_whole_lines(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["models", "espcn", "edsr_baseline", "times=false"])
+    monkeypatch.setenv("COLUMNS", "60")
+    models.main()
+    [row] = [line for line in capsys.readouterr().out.splitlines() if "1.37M" in line]
+    assert "edsr_baseline" in row
+    assert "37.99" in row
+
+
 def test_a_page(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, "models=espcn", "format=md", "output=page.md") == 0
