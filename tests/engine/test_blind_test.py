@@ -143,8 +143,10 @@ def test_a_taken_port(runs, tmp_path: Path):
 
 def test_ctrl_c_ends_it_with_what_the_answers_tell(runs, tmp_path: Path):
     output = tmp_path / "answers.json"
+    # Where the tests run in the background of a script, the signal is ignored by all that they start.
     program = (
-        "import sys; from pathlib import Path; from sr_lightning.engine.blind_test import serve; "
+        "import signal, sys; from pathlib import Path; from sr_lightning.engine.blind_test import serve; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "serve(Path(sys.argv[1]), Path(sys.argv[2]), config={'output': sys.argv[3], 'port': 0, 'seed': 0})"
     )
     process = subprocess.Popen(
