@@ -163,9 +163,11 @@ def test_ctrl_c_lets_the_cells_save_a_checkpoint(
 ):
     arguments = [sys.executable, "-m", "sr_lightning", "train", "-m", "hydra/launcher=ray", "seed=1,2"]
     arguments += tiny_arguments("edsr_baseline", "trainer.max_steps=90000", "trainer.val_every_steps=90000")
+    # In the background of a script the signal is ignored by all that is started; not by a person's shell.
     sweep = subprocess.Popen(
-        arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, "RAY_TMPDIR": str(ray_folder)}
-    )
+        arguments, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, "RAY_TMPDIR": str(ray_folder)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
     while len(list(tmp_path.glob("runs/**/metrics.csv"))) < 1:
         assert sweep.poll() is None
         time.sleep(0.2)
