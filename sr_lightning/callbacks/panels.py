@@ -104,8 +104,7 @@ def draw_panel(rows: list[tuple[str, dict[str, Tensor]]], *, title: str) -> Imag
     draw = ImageDraw.Draw(picture)
     large, small = ImageFont.load_default(18), ImageFont.load_default(15)
     draw.text((MARGIN, MARGIN), title, fill=INK, font=large)
-    channels = rows[0][1]["HR"].shape[1]
-    compared = "RGB" if channels in (1, 3) else f"all {channels} channels"
+    compared = _compared(rows[0][1]["HR"].shape[1])
     draw.text((width - MARGIN, MARGIN + 3), f"PSNR of the crop, {compared}", fill=FAINT, font=small, anchor="ra")
     for row, (name, crops) in enumerate(rows):
         top = HEADER + MARGIN + row * (cell + CAPTION + MARGIN)
@@ -116,6 +115,10 @@ def draw_panel(rows: list[tuple[str, dict[str, Tensor]]], *, title: str) -> Imag
             note = name if label == "LR" else _crop_psnr(crops[label], crops["HR"])
             draw.text((left + cell, top + cell + 4), note, fill=FAINT, font=small, anchor="ra")
     return picture
+
+
+def _compared(channels: int) -> str:
+    return {1: "luma", 3: "RGB"}.get(channels, f"all {channels} channels")
 
 
 def _crop_psnr(image: Tensor, hr: Tensor) -> str:

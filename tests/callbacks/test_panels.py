@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from sr_lightning.callbacks.panels import detail_crops, draw_panel
@@ -69,6 +69,20 @@ def test_luma_is_drawn_grey(images: dict[str, Tensor]) -> None:
     crops = detail_crops({name: image[:, :1] for name, image in images.items()}, scale=2, side=8)
     pixels = np.asarray(draw_panel([("y", crops)], title=""))[50:290, 20:260]
     assert (pixels[..., 0] == pixels[..., 2]).all()
+
+
+@pytest.mark.parametrize(("channels", "said"), [(1, "luma"), (3, "RGB"), (4, "all 4 channels")])
+def test_it_says_what_is_compared(
+    images: dict[str, Tensor], channels: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+    draw = ImageDraw.ImageDraw.text
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw, "text", lambda self, at, text, **how: (texts.append(text), draw(self, at, text, **how))[1]
+    )
+    crops = {name: image[:, :1].expand(-1, channels, -1, -1) for name, image in images.items()}
+    draw_panel([("a", detail_crops(crops, scale=2, side=8))], title="")
+    assert f"PSNR of the crop, {said}" in texts
 
 
 def test_a_run_draws_one_panel_per_validation(run_tiny: Run, tmp_path: Path) -> None:
