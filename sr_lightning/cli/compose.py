@@ -281,12 +281,17 @@ def quoted(value: str) -> str:
 def grammar(value: Any) -> str:
     """Return plain values (a composed node, say) as Hydra's grammar writes them on a command line."""
     if isinstance(value, Mapping):
-        return f"{{{','.join(f'{key}:{grammar(entry)}' for key, entry in value.items())}}}"
+        return f"{{{','.join(f'{_escaped(key)}:{grammar(entry)}' for key, entry in value.items())}}}"
     if isinstance(value, list):
         return f"[{','.join(map(grammar, value))}]"
     if isinstance(value, str):
         return quoted(value)
     return "null" if value is None else str(value).lower()
+
+
+def _escaped(key: Any) -> str:
+    """Return a mapping's key with a backslash before what the grammar would read; there are no quotes for keys."""
+    return re.sub(r"([\\()\[\]{}:=,\s])", r"\\\1", str(key))
 
 
 def cells(overrides: Sequence[Override]) -> list[list[str]]:

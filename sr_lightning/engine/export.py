@@ -12,15 +12,15 @@ import torch
 from sr_lightning.engine.checkpoint import Loaded, load_network
 from sr_lightning.networks.layout import Layout
 from sr_lightning.networks.luma import Network
-from sr_lightning.networks.padded import UNTOLD
+from sr_lightning.networks.padded import OF_TRAINING, UNTOLD
 from sr_lightning.refusal import Refusal
 from sr_lightning.report.files import replacing
 from sr_lightning.weights.write import Format, choose_layout, save_weights
 
 # Of the image by which spandrel's network is compared with ours: no multiple of anything, so that borders show.
 _WIDTH, _HEIGHT = 27, 25
-# What spandrel takes from the size of the network, right for the authors' own; and what only training knows.
-_GUESSED, _OF_TRAINING = ("category_size",), ("drop_path_rate",)
+# What spandrel takes from the size of the network, right for the authors' own.
+_GUESSED = ("category_size",)
 # Of the largest value: well above float32 in another order of sums, well below another constant.
 _TOLERANCE = 1e-4
 
@@ -138,4 +138,4 @@ def _otherwise(loaded: Loaded, layout: Layout) -> str:
 def _unlike(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
     """Return the arguments that spandrel took for granted, or guessed, and that are otherwise here."""
     unlike = [key for key in (*UNTOLD, *_GUESSED) if key in theirs and ours.get(key, theirs[key]) != theirs[key]]
-    return ", ".join(f"{key} is {theirs[key]} there and {ours[key]} here" for key in unlike if key not in _OF_TRAINING)
+    return ", ".join(f"{key} is {theirs[key]} there and {ours[key]} here" for key in unlike if key not in OF_TRAINING)

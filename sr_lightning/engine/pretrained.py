@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -75,6 +76,8 @@ class Pretrained:
         if other := _assumed(self.found, self.model):
             here = arguments({key: self.model[key] for key in other})
             told.append(f"not in the file: {here} stands; other files of its kind have {arguments(other)}")
+        if untold := _untold(self.found, self.model):
+            told.append(f"not in the file: {arguments(untold)} stands")
         if self.found.converted:
             told.append(
                 "made for another range of pixels: its first and last layers were scaled to that of this network"
@@ -151,6 +154,14 @@ def differing(found: Match, model: Node) -> dict[str, Any]:
 def _assumed(found: Match, model: Node) -> dict[str, Any]:
     """Return the arguments that no file of the family tells, where its files have others than the configuration."""
     return _other(found.assumed, model) if _described(found, model) is None else {}
+
+
+def _untold(found: Match, model: Node) -> dict[str, Any]:
+    """Return the arguments of which neither the file nor its family nor, as far as a command says, a person tells."""
+    said = (*found.assumed, *((model.get("spec") or {}).get(TYPED) or ()))
+    # Off, it is off in the files of others.
+    untold = [key for key in found.layout.untold if model.get(key) and key not in said]
+    return {} if _described(found, model) else {key: model[key] for key in untold}
 
 
 def _other(told: Mapping[str, Any], model: Node) -> dict[str, Any]:
@@ -298,6 +309,7 @@ def _complete_at(scale: int, file: WeightsFile, model: Node) -> bool:
 
 def _nearest(found: Match, model: Node, *, name: str) -> str:
     """Return `model=NAME` with its arguments for the network of another yaml whose file it is, or nothing."""
+    nearest: tuple[str, dict[str, Any], int] | None = None
     for other, node in _other_models(model["scale"], besides=name):
         try:
             candidate = match(_on_meta(node), found.file)
@@ -307,22 +319,33 @@ def _nearest(found: Match, model: Node, *, name: str) -> str:
             scale = _scale_of(found.file, {**node, **settings})
         except Refusal:
             continue
-        if scale is not None:
-            at = "" if scale == model["scale"] else f" scale={scale}"
-            return " ".join(part for part in (f"model={other}", arguments(settings)) if part) + at
-    return ""
+        # Which scales a training has is said in `data.scales`, which no model's yaml tells.
+        settings = {key: value for key, value in (settings | _assumed(candidate, node)).items() if key != "scales"}
+        if scale is not None and (nearest is None or len(settings) < len(nearest[1])):
+            nearest = other, settings, scale
+        if nearest and not nearest[1]:
+            break
+    if nearest is None:
+        return ""
+    other, settings, scale = nearest
+    at = "" if scale == model["scale"] else f" scale={scale}"
+    return " ".join(part for part in (f"model={other}", arguments(settings)) if part) + at
 
 
 def _other_models(scale: int, *, besides: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the content of each of the project's model yamls, at a scale."""
+    """Yield the content of each of the project's model yamls, at a scale; those with a module of their own last."""
+    models = []
     for path in sorted((conf_dir() / "model").glob("*.yaml")):
         if path.stem == besides:
             continue
         own = OmegaConf.to_container(OmegaConf.load(path))
         assert isinstance(own, dict)
-        own.pop("defaults", None)
+        models.append((any("module" in str(default) for default in own.pop("defaults", ())), path, own))
+    for _, path, own in sorted(models, key=itemgetter(0)):
         try:
-            tree = OmegaConf.to_container(OmegaConf.create({"scale": scale, "model": own}), resolve=True)
+            tree = OmegaConf.to_container(
+                OmegaConf.create({"scale": scale, "data": {"scales": None}, "model": own}), resolve=True
+            )
         except OmegaConfBaseException:
             continue
         assert isinstance(tree, dict)

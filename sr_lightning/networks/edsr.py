@@ -43,15 +43,21 @@ def on_255(tensors: Tensors, *, tail: str) -> Tensors:
     bias = tensors.get("add_mean.bias")
     if bias is None or bias.shape != (3,):
         return tensors
-    ranges = bias.double() / div2k_mean(3).flatten().double()
+    # Some programs save parameters as such.
+    ranges = bias.detach().double() / div2k_mean(3).flatten().double()
     factor = 255 / float(ranges.mean())
     if not (factor > 0 and torch.allclose(ranges * factor, torch.full_like(ranges, 255), rtol=1e-2)):
         # Another colour: no factor makes it ours.
         return tensors
     if abs(factor - 1) < 1e-2:
         return tensors
-    shifts = ("sub_mean.bias", "add_mean.bias")
-    factors = {"head.0.weight": 1 / factor, **dict.fromkeys((f"{tail}.weight", f"{tail}.bias", *shifts), factor)}
+    shifts = {name: tensors[name].float() * factor for name in ("sub_mean.bias", "add_mean.bias") if name in tensors}
+    return {**by_range(tensors, head="head.0", tail=tail, factor=factor), **shifts}
+
+
+def by_range(tensors: Tensors, *, head: str, tail: str, factor: float) -> Tensors:
+    """Tensors of a network as those that compute the same on a range of pixels that is larger by a factor."""
+    factors = {f"{head}.weight": 1 / factor, f"{tail}.weight": factor, f"{tail}.bias": factor}
     return {name: each.float() * factors[name] if name in factors else each for name, each in tensors.items()}
 
 
@@ -100,6 +106,7 @@ class EDSR(nn.Module):
             constants=(MEAN_SHIFTS,),
             settings=partial(_settings, head="head.0.weight", block=r"body\.(\d+)\.body\.0\.weight"),
             assumed=partial(_assumed, head="head.0.weight"),
+            untold=("residual_scale",),
             make_constants=mean_shifts,
             convert=partial(on_255, tail="tail.1"),
         ),
@@ -112,6 +119,22 @@ class EDSR(nn.Module):
             ),
             settings=partial(_settings, head="conv_first.weight", block=r"body\.(\d+)\.conv1\.weight"),
             assumed=partial(_assumed, head="conv_first.weight"),
+            untold=("residual_scale",),
+        ),
+        # BasicSR's names but for the upsampling, and on 0..1.
+        Layout(
+            "mmagic",
+            rename=(
+                (r"head\.(\w+)", r"conv_first.\1"),
+                (r"body\.\d+\.(weight|bias)", r"conv_after_body.\1"),
+                *((rf"upsample\.{2 * stage}\.(\w+)", rf"upsample.{stage}.upsample_conv.\1") for stage in range(3)),
+                (r"tail\.(\w+)", r"conv_last.\1"),
+            ),
+            settings=partial(_settings, head="conv_first.weight", block=r"body\.(\d+)\.conv1\.weight"),
+            assumed=partial(_assumed, head="conv_first.weight"),
+            untold=("residual_scale",),
+            convert=partial(by_range, head="conv_first", tail="conv_last", factor=255),
+            only_read=True,
         ),
     )
     mean: Tensor

@@ -28,11 +28,13 @@ class Layout:
         settings: Tells constructor arguments by the names and shapes of a file, such as `{"depth": 32}`; empty where
             the file does not show them. Only ever given tensors in this layout, by their published names.
         assumed: Tells those that no file shows, as the files of the family have them as a rule.
+        untold: Those of which no file shows anything; where `assumed` has no value, the configured one stands.
         make_constants: Makes, from tensors in this layout, the constants that other programs look for in such a file;
             None where they look for none.
         convert: Brings the tensors of a file that was made for other constants (another range of pixels) to ours, by
             their published names; those of a file like ours come back as they are. None where there is one kind alone.
         spandrel: Whether spandrel, by which chaiNNer and its relatives load networks, knows such files.
+        only_read: Whether such files are not written: of what `convert` rounds, none would come back bit-equal.
     """
 
     name: str
@@ -40,9 +42,11 @@ class Layout:
     constants: tuple[str, ...] = ()
     settings: Callable[[Tensors], dict[str, Any]] | None = None
     assumed: Callable[[Tensors], dict[str, Any]] | None = None
+    untold: tuple[str, ...] = ()
     make_constants: Callable[[Tensors], dict[str, Tensor]] | None = None
     convert: Callable[[Tensors], Tensors] | None = None
     spandrel: bool = False
+    only_read: bool = False
 
     def published(self, name: str) -> str:
         """The published name of one of our tensors."""

@@ -13,8 +13,12 @@ from sr_lightning.networks.layout import Layout, Tensors, count
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
     width, channels = tensors["head.0.weight"].shape[:2]
+    upsamplers = count(tensors, r"upsample\.(\d+)\.0\.weight")
+    if not upsamplers:
+        # EDSR's and RCAN's files have the same head and body.
+        return {}
     return {
-        "scales": [_scale(tensors, place, width) for place in range(count(tensors, r"upsample\.(\d+)\.0\.weight"))],
+        "scales": [_scale(tensors, place, width) for place in range(upsamplers)],
         "width": width,
         "channels": channels,
         "depth": count(tensors, r"body\.(\d+)\.body\.0\.weight"),

@@ -17,6 +17,8 @@ from sr_lightning.networks.layout import Layout, Tensors
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 # Arguments of which a file shows nothing, and for which spandrel puts a constant.
 UNTOLD = ("drop_path_rate", "conv_scale", "img_range", "norm_groups")
+# Those of them that change nothing of a trained network.
+OF_TRAINING = ("drop_path_rate",)
 # What in a file is of the patches that were trained on, or counts batches.
 _OF_TRAINING = r".*\.(attn_mask(_\d)?|num_batches_tracked)"
 
@@ -83,6 +85,7 @@ class Padded(nn.Module):
                 rename=((r"network\.(.+)", r"\1"),),
                 constants=tuple(map(re.escape, constants)),
                 settings=self._settings,
+                untold=tuple(name for name in UNTOLD if name not in OF_TRAINING),
                 make_constants=lambda _: {name: constant.clone() for name, constant in constants.items()},
                 spandrel=True,
             ),

@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ HIDDEN = -100.0
 _PUBLISHED_SIDE = 64
 _BLOCK = r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\."
 _TABLE = "layers.0.residual_group.blocks.0.attn.relative_position_bias_table"
+# The authors enlarge by nearest pixels twofold or fourfold: a stage by three has a name that no file of theirs has.
+_BY_THREE = "conv_up_by_3"
 
 
 def _settings(tensors: Tensors) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def _settings(tensors: Tensors) -> dict[str, Any]:
 
 
 def _upsampler(tensors: Tensors) -> str:
-    if "conv_up1.weight" in tensors:
+    if "conv_up1.weight" in tensors or f"{_BY_THREE}.weight" in tensors:
         return "nearest+conv"
     return "pixelshuffle" if "conv_before_upsample.0.weight" in tensors else "pixelshuffledirect"
 
@@ -91,38 +93,6 @@ class SwinIR(nn.Module):
         ValueError: Another upsampler or number of convolutions, or heads that do not divide the width.
     """
 
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            "SwinIR",
-            rename=(
-                (r"head\.(\w+)", r"conv_first.\1"),
-                (r"embedding_norm\.(\w+)", r"patch_embed.norm.\1"),
-                (r"body\.(\d+)\.conv\.(.+)", r"layers.\1.conv.\2"),
-                *(
-                    (rf"body\.(\d+)\.blocks\.(\d+)\.{ours}", rf"layers.\1.residual_group.blocks.\2.{theirs}")
-                    for ours, theirs in (
-                        (r"attention\.bias_table", "attn.relative_position_bias_table"),
-                        (r"attention\.qkv\.(\w+)", r"attn.qkv.\3"),
-                        (r"attention\.merge\.(\w+)", r"attn.proj.\3"),
-                        (r"perceptron\.0\.(\w+)", r"mlp.fc1.\3"),
-                        (r"perceptron\.2\.(\w+)", r"mlp.fc2.\3"),
-                        (r"(norm[12])\.(\w+)", r"\3.\4"),
-                    )
-                ),
-                (r"after_body\.(.+)", r"conv_after_body.\1"),
-                (r"upsample\.narrow\.(\w+)", r"conv_before_upsample.0.\1"),
-                (r"upsample\.subpixel\.(.+)", r"upsample.\1"),
-                *((rf"upsample\.nearest\.{stage}\.(\w+)", rf"conv_up{stage + 1}.\1") for stage in range(3)),
-                (r"upsample\.refine\.(\w+)", r"conv_hr.\1"),
-                (r"tail\.(\w+)", r"conv_last.\1"),
-                (r"shuffled_tail\.(\w+)", r"upsample.0.\1"),
-            ),
-            constants=(_BLOCK + r"attn_mask", _BLOCK + r"attn\.relative_position_index"),
-            settings=_settings,
-            make_constants=_make_constants,
-            spandrel=True,
-        ),
-    )
     mean: Tensor
 
     def __init__(
@@ -162,6 +132,43 @@ class SwinIR(nn.Module):
             self.upsample = _enlargement(width, scale=scale, nearest=upsampler == "nearest+conv")
             self.tail = nn.Conv2d(UPSAMPLING_WIDTH, channels, 3, padding=1)
         self.apply(_initialise)
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The authors' names."""
+        stages = [_BY_THREE] if self.scale == 3 else ["conv_up1", "conv_up2", "conv_up3"]
+        return (
+            Layout(
+                "SwinIR",
+                rename=(
+                    (r"head\.(\w+)", r"conv_first.\1"),
+                    (r"embedding_norm\.(\w+)", r"patch_embed.norm.\1"),
+                    (r"body\.(\d+)\.conv\.(.+)", r"layers.\1.conv.\2"),
+                    *(
+                        (rf"body\.(\d+)\.blocks\.(\d+)\.{ours}", rf"layers.\1.residual_group.blocks.\2.{theirs}")
+                        for ours, theirs in (
+                            (r"attention\.bias_table", "attn.relative_position_bias_table"),
+                            (r"attention\.qkv\.(\w+)", r"attn.qkv.\3"),
+                            (r"attention\.merge\.(\w+)", r"attn.proj.\3"),
+                            (r"perceptron\.0\.(\w+)", r"mlp.fc1.\3"),
+                            (r"perceptron\.2\.(\w+)", r"mlp.fc2.\3"),
+                            (r"(norm[12])\.(\w+)", r"\3.\4"),
+                        )
+                    ),
+                    (r"after_body\.(.+)", r"conv_after_body.\1"),
+                    (r"upsample\.narrow\.(\w+)", r"conv_before_upsample.0.\1"),
+                    (r"upsample\.subpixel\.(.+)", r"upsample.\1"),
+                    *((rf"upsample\.nearest\.{stage}\.(\w+)", rf"{name}.\1") for stage, name in enumerate(stages)),
+                    (r"upsample\.refine\.(\w+)", r"conv_hr.\1"),
+                    (r"tail\.(\w+)", r"conv_last.\1"),
+                    (r"shuffled_tail\.(\w+)", r"upsample.0.\1"),
+                ),
+                constants=(_BLOCK + r"attn_mask", _BLOCK + r"attn\.relative_position_index"),
+                settings=_settings,
+                make_constants=_make_constants,
+                spandrel=True,
+            ),
+        )
 
     def forward(self, lr: Tensor) -> Tensor:
         """Maps `lr` `(N, C, H, W)` in [0, 1] to `sr` `(N, C, scale*H, scale*W)`, not clamped."""

@@ -20,6 +20,7 @@ from sr_lightning.weights.own import CHECKPOINT_KEY
 
 # As many as torch.hub puts into names of files, such as edsr_x4-4f62e9ef.pt.
 DIGITS = 8
+_SAVE_ALONE = "In the program that wrote it, save the tensors alone: torch.save(network.state_dict(), 'weights.pth')."
 # Such a name; eight decimal digits are a date.
 _NAMED = re.compile(r"-(?=\d*[a-f])([0-9a-f]{8})\.")
 
@@ -113,6 +114,8 @@ def _read_pickle(path: Path, *, key: str) -> Any:
         with warnings.catch_warnings():
             # Before it refuses a compiled program, torch tells how to run it.
             warnings.filterwarnings("ignore", message=".*TorchScript archive.*")
+            # And of a pickle that it did not write, to report it.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many kinds, by what is wrong with the file
         raise Refusal(f"{key}: {path} {_reason(error)}") from error
@@ -138,8 +141,12 @@ def _reason(error: Exception) -> str:
     # torch names the first thing that it will not make.
     if named := re.search(r"GLOBAL (\S+)", text):
         return (
-            f"holds an object ({named[1]}) besides tensors, and whoever reads it runs code that came with the file. In "
-            "the program that wrote it, save the tensors alone: torch.save(network.state_dict(), 'weights.pth')."
+            f"holds an object ({named[1]}) besides tensors and plain values; it is not read, because reading objects "
+            f"may run code that came with the file. {_SAVE_ALONE}"
+        )
+    if "Unsupported operand" in text:
+        return (
+            f"was pickled otherwise than torch.save does it; it is not read, because that may run code. {_SAVE_ALONE}"
         )
     if "TorchScript" in text:
         return "is a compiled program (TorchScript), not weights by their names."

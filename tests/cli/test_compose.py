@@ -154,6 +154,8 @@ def test_plain_values_come_back_from_hydras_grammar():
         "_target_": "a.b.C", "text": "Huszár, it's {a: 'b'} \\", "empty": "", "blank": " x ", "number": "4",
         "nothing": None, "yes": True, "floats": [1e-5, 0.5, -2.0], "integer": -3, "lists": [[1, 2], []],
         "nested": {"x2": {"Set5": [1.0]}}, "none": {},
+        # Keys have no quotes there.
+        "patterns": {r".*\.eval_conv\.(weight|bias)": "a", "a b": 1, "a:b,c={d}[0]": 2, "end\\": 3},
     }  # fmt: skip
     [override] = parse_overrides([f"model={grammar(value)}"])
     assert override.value() == value

@@ -19,6 +19,8 @@ def node_of(*overrides):
 
 
 SMALL = ("model=edsr_baseline", "model.width=8", "model.depth=2")
+# Of other widths than the published ones, nobody knows it.
+STANDS = "not in the file: model.residual_scale=1.0 stands"
 
 
 @pytest.fixture
@@ -57,7 +59,8 @@ def test_a_training_begins_with_the_files_weights(write):
     path, theirs = write(*SMALL, "scale=2")
     began = start(path, *SMALL, "scale=2")
     assert same(began.network, theirs)
-    [line] = began.lines()
+    line, *others = began.lines()
+    assert others == [STANDS]
     assert line.startswith("weights  16 of 16 tensors from theirs.pth (EDSR-PyTorch names, sha256 ")
     assert began.facts["layout"] == "EDSR-PyTorch"
     assert (began.facts["matched"], began.facts["random"]) == (16, [])
@@ -75,7 +78,7 @@ def test_x2_weights_start_an_x4_network_when_that_is_asked_for(write):
     random = ["upsample.2.weight", "upsample.2.bias"]
     assert same(began.network, fresh, random)
     assert same(began.network, theirs, list(theirs.state_dict()))
-    assert began.lines()[1:] == ["random:  upsample.2.weight, upsample.2.bias"]
+    assert began.lines()[1:] == [STANDS, "random:  upsample.2.weight, upsample.2.bias"]
     assert began.facts["random"] == random
 
 
@@ -126,7 +129,7 @@ def test_evaluation_at_another_scale_is_refused_with_the_files(write):
         "model.pretrained: theirs.pth holds weights for x2, got scale=4; say scale=2."
     )
     loose = pretrained_network({**node, "width": 8, "depth": 2, "pretrained_strict": False}, name="edsr_baseline")
-    assert loose.lines()[1:] == ["random:  upsample.2.weight, upsample.2.bias"]
+    assert loose.lines()[1:] == [STANDS, "random:  upsample.2.weight, upsample.2.bias"]
 
 
 def test_a_scale_that_the_weights_do_not_depend_on_is_free(write):
@@ -142,6 +145,31 @@ def test_a_file_of_another_network_is_refused_by_its_name(write, given):
         f"model.pretrained: theirs.pth does not fit model={name}; it fits model=imdn model.width=8 model.depth=3 "
         "model.reduction=8 scale=4."
     )
+
+
+@pytest.mark.parametrize(
+    ("theirs", "layout", "given", "told"),
+    [
+        # EDSR's, RCAN's and MDSR's files have head and body in common.
+        (("model=edsr_baseline", "model.depth=2"), "EDSR-PyTorch", "mdsr", "edsr_baseline model.depth=2"),
+        (("model=mdsr", "model.depth=2"), "EDSR-PyTorch", "edsr_baseline", "mdsr model.depth=2"),
+        (("model=carn_m",), "CARN-pytorch", "edsr_baseline", "carn_m"),
+        # Of several yamls for a network the one that needs the fewest words; a GAN's only if there is no other.
+        (("model=edsr_baseline",), "EDSR-PyTorch", "rcan", "edsr_baseline"),
+        (("model=rrdb", "model.depth=1"), "BasicSR", "rcan", "rrdb model.depth=1"),
+        (
+            ("model=srresnet", "model.depth=5", "model.after_trunk=prelu", "model.output=tanh"),
+            "leftthomas SRGAN, x4",
+            "rcan",
+            "srresnet model.depth=5 model.after_trunk=prelu model.output=tanh",
+        ),
+    ],
+)
+def test_the_network_of_a_file_is_named_with_what_there_is_to_type(write, theirs, layout, given, told):
+    path, _ = write(*theirs, "scale=4", layout=layout)
+    expected = f"model.pretrained: theirs.pth does not fit model={given}; it fits model={told}."
+    for call in (start, evaluated):
+        assert refusal(call, path, f"model={given}", "scale=4") == expected
 
 
 def test_a_file_of_no_known_network_is_refused_by_what_it_holds(tmp_path):
@@ -163,7 +191,7 @@ def test_tensors_that_have_no_place_are_refused_and_told_when_they_are_left(writ
     )
     began = start(path, *SMALL, "scale=2", strict=False)
     assert same(began.network, theirs)
-    assert began.lines()[1:] == ["not used: body.7.scale"]
+    assert began.lines()[1:] == [STANDS, "not used: body.7.scale"]
 
 
 def test_a_file_without_tensors_is_refused(tmp_path):
@@ -320,6 +348,41 @@ def test_what_the_file_does_not_tell_is_assumed_unless_it_was_typed(write):
     assert "add model.depth=1 model.residual_scale=1.0." in refusal(start, path, "model=edsr", sizes[0], "scale=2")
 
 
+def test_what_neither_the_file_nor_its_family_tells_is_said_to_stand(write):
+    sizes = ("model.width=8", "model.depth=2", "scale=2")
+    path, _ = write("model=edsr", *sizes)
+    stands = "not in the file: model.residual_scale=0.1 stands"
+    assert evaluated(path, "model=edsr", *sizes).lines()[1:] == [stands]
+    assert start(path, "model=edsr", *sizes).lines()[1:] == [stands]
+    typed = evaluated(path, "model=edsr", *sizes, typed=["residual_scale"])
+    assert typed.lines()[1:] == []
+    path, _ = write("model=span", "model.feature_channels=8", "scale=2", layout="spandrel")
+    told = evaluated(path, "model=span", "model.feature_channels=8", "scale=2").lines()
+    assert told[1:] == ["not in the file: model.img_range=255.0 stands"]
+
+
+def test_a_stage_by_two_is_no_swinir_by_three(write):
+    sizes = ("model.width=8", "model.heads=2", "model.groups=1", "model.depth=2", "model.upsampler=nearest+conv")
+    path, theirs = write("model=swinir", *sizes, "scale=2", layout="SwinIR")
+    assert refusal(evaluated, path, "model=swinir", "scale=3") == (
+        "model.pretrained: theirs.pth holds weights for x2, got scale=3; say scale=2."
+    )
+    found = evaluated(path, "model=swinir", "scale=2")
+    assert same(found.network, theirs)
+    assert not any("assumed" in line for line in found.lines())
+    # By three is ours alone, and read as well as written.
+    path, theirs = write("model=swinir", *sizes, "scale=3", layout="SwinIR")
+    assert same(evaluated(path, "model=swinir", "scale=3").network, theirs)
+
+
+def test_parameters_saved_as_such_are_read_without_a_word(write, recwarn):
+    path, theirs = write(*SMALL, "scale=2")
+    content = {name: torch.nn.Parameter(tensor) for name, tensor in torch.load(path, weights_only=True).items()}
+    torch.save(content, path)
+    assert same(start(path, *SMALL, "scale=2").network, theirs)
+    assert not recwarn.list
+
+
 def test_a_tanh_that_no_file_tells_is_assumed_unless_it_was_typed(write):
     sizes = ("model.depth=5", "model.after_trunk=prelu", "model.width=4")
     path, _ = write("model=srresnet", "scale=4", *sizes, layout="leftthomas SRGAN, x4")
@@ -341,7 +404,7 @@ def test_a_file_for_other_constants_is_refused_with_their_names(write):
     )
     began = start(path, *SMALL, "scale=2", strict=False)
     assert same(began.network, theirs)
-    assert began.lines()[1:] == ["the file was made for other constants: add_mean.bias"]
+    assert began.lines()[1:] == [STANDS, "the file was made for other constants: add_mean.bias"]
 
 
 def test_a_file_for_pixels_from_0_to_1_computes_the_same(write):
@@ -356,7 +419,8 @@ def test_a_file_for_pixels_from_0_to_1_computes_the_same(write):
     lr = torch.rand(1, 3, 6, 5)
     torch.testing.assert_close(found.network(lr), theirs(lr))
     assert found.lines()[1:] == [
-        "made for another range of pixels: its first and last layers were scaled to that of this network"
+        STANDS,
+        "made for another range of pixels: its first and last layers were scaled to that of this network",
     ]
 
 
@@ -364,7 +428,7 @@ def test_a_file_that_is_not_what_its_name_says_is_told(write):
     path, _ = write(*SMALL, "scale=2", name="edsr_baseline_x2-1bc95232.pt")
     began = start(path, *SMALL, "scale=2")
     assert began.lines()[1].startswith("its name says sha256 1bc95232, its content has ")
-    assert began.facts["notes"] == [began.lines()[1]]
+    assert began.facts["notes"] == [began.lines()[1], STANDS]
 
 
 def test_a_file_of_two_networks_that_fit_is_refused_with_both(write):

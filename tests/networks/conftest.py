@@ -83,7 +83,7 @@ def check_layouts() -> Callable[..., list[set[str]]]:
     ) -> list[set[str]]:
         ours = network.state_dict()
         written = []
-        for layout in type(network).layouts if layouts is None else layouts:
+        for layout in network.layouts if layouts is None else layouts:
             published = layout.to_published(ours)
             assert len(published) == len(ours), f"{layout.name} gives two tensors one name"
             read = layout.to_ours(list(ours), published)

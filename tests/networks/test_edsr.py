@@ -53,7 +53,7 @@ def test_names_in_published_files(check_layouts):
     arguments = {"channels": 3, "width": 64, "depth": 2}
     network = EDSR(scale=4, **arguments)
 
-    official, basicsr = check_layouts(network, arguments)
+    official, basicsr, mmagic = check_layouts(network, arguments)
 
     layers = ["head.0", "body.0.body.0", "body.0.body.2", "body.1.body.0", "body.1.body.2", "body.2"]
     layers += ["tail.0.0", "tail.0.2", "tail.1"]
@@ -61,6 +61,8 @@ def test_names_in_published_files(check_layouts):
     layers = ["conv_first", "body.0.conv1", "body.0.conv2", "body.1.conv1", "body.1.conv2", "conv_after_body"]
     layers += ["upsample.0", "upsample.2", "conv_last"]
     assert basicsr == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+    layers[-3:-1] = ["upsample.0.upsample_conv", "upsample.1.upsample_conv"]
+    assert mmagic == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
 
 
 @pytest.mark.parametrize(("width", "known"), [(64, {"residual_scale": 1.0}), (256, {"residual_scale": 0.1}), (8, {})])

@@ -22,7 +22,7 @@ DESIGNS = {
 def layouts_of(model):
     with torch.device("meta"):
         network = build_network(compose(f"model={model}").tree["model"])
-    return [layout.name for layout in getattr(network, "layouts", ())]
+    return [layout.name for layout in getattr(network, "layouts", ()) if not layout.only_read]
 
 
 def overrides_of(model, layout):

@@ -465,6 +465,39 @@ def test_edsr_of_edsr_pytorch_computes_what_its_names_say(saved: Callable[..., A
         torch.testing.assert_close(network(lr), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_edsr_of_mmagic_computes_what_its_names_say(saved: Callable[..., Any], scale: int) -> None:
+    # On 0..1 minus the mean, and every stage of its upsampling inside a module of its own.
+    torch.manual_seed(0)
+    keys = Keys()
+    keys.conv("conv_first", 3, 64)
+    for layer in [f"body.{block}.conv{number}" for block in range(3) for number in (1, 2)] + ["conv_after_body"]:
+        keys.conv(layer, 64, 64)
+    stages = 2 if scale == 4 else 1
+    for stage in range(stages):
+        keys.conv(f"upsample.{stage}.upsample_conv", 64, 64 * (9 if scale == 3 else 4))
+    keys.conv("conv_last", 64, 3)
+    lr = torch.rand(1, 3, 9, 8).double()
+    theirs = {name: tensor.double() for name, tensor in keys.items()}
+    mean = torch.tensor([0.4488, 0.4371, 0.4040]).double().view(1, 3, 1, 1)
+
+    x = head = conv(theirs, "conv_first", lr - mean)
+    for block in range(3):
+        x = x + conv(theirs, f"body.{block}.conv2", conv(theirs, f"body.{block}.conv1", x).relu())
+    x = head + conv(theirs, "conv_after_body", x)
+    for stage in range(stages):
+        x = F.pixel_shuffle(conv(theirs, f"upsample.{stage}.upsample_conv", x), 3 if scale == 3 else 2)
+    expected = conv(theirs, "conv_last", x) + mean
+
+    file = {"meta": {"epoch": 1}, "state_dict": {f"generator.{name}": tensor for name, tensor in keys.items()}}
+    found = load(saved(file), model="edsr_baseline", scale=scale)
+    assert found.found.layout.name == "mmagic"
+    with torch.no_grad():
+        difference = (found.network.double()(lr) - expected).abs().max()
+    # Scaled weights are rounded to float32.
+    assert difference <= 1e-6 * expected.abs().max()
+
+
 def test_vdsr_without_biases_computes_what_its_names_say(saved: Callable[..., Any]) -> None:
     torch.manual_seed(0)
     keys = {name: tensor.double() for name, tensor in vdsr(6, bias=False).items()}

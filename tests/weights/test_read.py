@@ -1,8 +1,10 @@
 """Reading files: every kind of them, nothing unpickled, what is wrong said in a line."""
 
 import hashlib
+import pickle
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -63,6 +65,20 @@ def test_an_object_beside_the_tensors_is_not_called(tmp_path):
     torch.save({"state_dict": STATE, "note": Trap()}, tmp_path / "trap.pth")
     assert "open) besides tensors" in reason(tmp_path / "trap.pth")
     assert not marker.exists()
+
+
+def test_what_torch_did_not_pickle_is_refused_as_such(tmp_path, recwarn):
+    for protocol in (4, 5):
+        (tmp_path / "plain.pth").write_bytes(pickle.dumps({"a": [1.0]}, protocol=protocol))
+        found = reason(tmp_path / "plain.pth")
+        assert "was pickled otherwise than torch.save does it" in found
+        assert "torch.save(network.state_dict(), 'weights.pth')" in found
+    assert not recwarn.list
+
+
+def test_a_number_of_numpy_is_refused_by_its_name(saved):
+    path = saved({"state_dict": STATE, "best_psnr": np.float64(32.1)})
+    assert "scalar) besides tensors and plain values; it is not read, because" in reason(path)
 
 
 def test_damaged_files_are_refused(tmp_path):
