@@ -278,4 +278,9 @@ def _hand_over(command: Command, arguments: Namespace, rewritten: Rewritten) -> 
         config_path=str(rewritten.config_path or conf_dir()),
         config_name=rewritten.config_name or command.primary,
     )
-    main(command.task)()
+    try:
+        main(command.task)()
+    except KeyboardInterrupt:
+        # A training that has begun sees to it by itself.
+        print("interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)

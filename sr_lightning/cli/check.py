@@ -245,6 +245,13 @@ def _check_together(composer: Composer, chosen: Sequence[str]) -> None:
     try:
         composer.compose(chosen)
     except Refusal as refusal:
+        whole = composer.compose([], without=LOOSE)
+        # Of a list of choices, such as losses, only the tree tells.
+        parts = {*whole.choices, *(key for key, value in whole.tree.items() if value), *LOOSE}
+        for text in chosen:
+            key = re.split("[=@]", text)[0]
+            if key in composer.groups and key not in parts and "/" not in key:
+                raise Refusal(f"unknown key '{key}': {composer.config_name} has no {key} to choose.") from refusal
         groups = [text for text in chosen if re.split("[=@]", text.lstrip("+"))[0] in composer.groups]
         # What was asked for is the model or the experiment; the other does not fit it.
         for text in sorted(groups, key=lambda text: text.startswith(("model=", "experiment="))):

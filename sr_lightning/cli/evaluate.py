@@ -7,13 +7,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.cli.app import Command, launch, refuse
-from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Tree
-from sr_lightning.cli.refuse import check_network, check_scale, check_scoring, find_sets_checked
+from sr_lightning.cli.refuse import check_given_network, check_scoring, find_sets_checked
 from sr_lightning.data.benchmarks import EvaluationSet, match_images
 from sr_lightning.data.scan import DataError
 from sr_lightning.refusal import Refusal
-from sr_lightning.weights.files import check_file, check_there
+from sr_lightning.weights.files import check_there
 from sr_lightning.yamls import conf_dir
 
 EXAMPLES = (
@@ -75,12 +74,10 @@ def refuse_evaluation(tree: Tree, choices: dict[str, Any]) -> None:
         raise Refusal(f"expected exactly one of checkpoint=PATH, model=NAME and images=DIR, got {got}.")
     if tree["checkpoint"]:
         check_there(Path(tree["checkpoint"]).expanduser(), key="checkpoint")
-    if tree["scale"] is None and not tree["checkpoint"]:
-        raise Refusal("scale: expected a number, got nothing; say scale=4 (only a checkpoint knows its own).")
     if model:
-        check_scale(model, get(tree, "model.spec") or {}, tree["scale"])
-        check_network(model, tree["model"])
-        _check_weights(model, tree["model"])
+        check_given_network(tree)
+    elif tree["images"] and tree["scale"] is None:
+        raise Refusal("scale: expected a number, got nothing; say scale=4 (images do not know their own).")
     if choices.get("degradation"):
         _check_degradation(tree, str(choices["degradation"]))
     check_scoring(tree)
@@ -112,19 +109,6 @@ def run(cfg: DictConfig) -> None:
         report_scores({str(key): value for key, value in config.items()}, published_bicubic=_published_bicubic())
     except (Refusal, DataError) as refusal:
         refuse(refusal)
-
-
-def _check_weights(model: str, node: Tree) -> None:
-    trainable = (node.get("spec") or {}).get("trainable") is not False
-    if node["pretrained"]:
-        if not trainable:
-            raise Refusal(f"model.pretrained: model={model} has no weights; leave it out.")
-        check_file(Path(node["pretrained"]).expanduser(), key="model.pretrained")
-    elif trainable:
-        raise Refusal(
-            f"model={model} without weights would give a random network's score; say model.pretrained=PATH, or "
-            "checkpoint=PATH (model=bicubic needs no weights)."
-        )
 
 
 def _check_degradation(tree: Tree, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.util import find_spec
+from shutil import which
 from typing import Any
 
 from sr_lightning.cli.compose import Tree
@@ -40,4 +41,9 @@ def check_launcher(tree: Tree, choices: Mapping[str, Any]) -> None:
         raise Refusal(
             f"hydra/launcher={launcher} chooses each cell's GPUs itself: expected a number in trainer.devices, got "
             f"{tree['trainer']['devices']}{number}."
+        )
+    if launcher == "submitit_slurm" and which("srun") is None:
+        raise Refusal(
+            "hydra/launcher=submitit_slurm: this machine has no srun; start the sweep on a login node of the cluster, "
+            "or leave the launcher out to train on this machine."
         )

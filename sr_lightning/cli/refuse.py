@@ -155,6 +155,26 @@ def check_network(model: str, node: Tree) -> None:
         )
 
 
+def check_given_network(tree: Tree) -> None:
+    """Refuse a `model=NAME` that has not the scale, the package or the weights to be used as it is."""
+    model, node = tree["names"]["model"], tree["model"]
+    spec = node.get("spec") or {}
+    if tree["scale"] is None:
+        raise Refusal("scale: expected a number, got nothing; say scale=4 (only a checkpoint knows its own).")
+    check_scale(model, spec, tree["scale"])
+    check_network(model, node)
+    trainable = spec.get("trainable") is not False
+    if node["pretrained"]:
+        if not trainable:
+            raise Refusal(f"model.pretrained: model={model} has no weights; leave it out.")
+        check_file(Path(node["pretrained"]).expanduser(), key="model.pretrained")
+    elif trainable:
+        raise Refusal(
+            f"model={model} without weights would be a random network; say model.pretrained=PATH, or "
+            "checkpoint=PATH (model=bicubic needs no weights)."
+        )
+
+
 def refuse_other_run(kept: Tree, tree: Tree, prefix: str = "") -> None:
     """Refuse a continued run that would not be the one in its folder.
 

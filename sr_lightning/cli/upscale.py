@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sr_lightning.cli.app import Command, launch, refuse
 from sr_lightning.cli.compose import Tree
+from sr_lightning.cli.refuse import check_given_network
 from sr_lightning.data.scan import EXTENSIONS, list_images
 from sr_lightning.refusal import Refusal
 from sr_lightning.weights.files import check_there
@@ -17,6 +18,10 @@ EXAMPLES = (
         "one image",
     ),
     ("python upscale.py checkpoint=PATH input=photos/ output=photos_x4/", "a folder, with its sub-folders"),
+    (
+        "python upscale.py model=rrdb model.pretrained=RealESRGAN_x4plus.pth scale=4 input=photos/ output=photos_x4/",
+        "by weights that others have published",
+    ),
     ("python upscale.py checkpoint=PATH input=photos/ output=photos_x4/ overwrite=true", "once more"),
     (
         "python upscale.py checkpoint=PATH input=a.png output=b.png self_ensemble=true",
@@ -30,18 +35,25 @@ def main() -> None:
     launch(
         Command(
             name="upscale",
-            summary="upscale an image or a folder of images with a trained network.",
+            summary="upscale an image or a folder of images with a trained network, or by published weights.",
             examples=EXAMPLES,
             task=run,
             check=refuse_upscaling,
+            borrows_model=True,
         )
     )
 
 
 def refuse_upscaling(tree: Tree, choices: dict[str, Any]) -> None:
     """Refuse what is not there and what would be overwritten; what the files are is seen by the engine."""
-    checkpoint = Path(tree["checkpoint"]).expanduser()
-    check_there(checkpoint, key="checkpoint")
+    model = tree["names"]["model"]
+    if bool(model) == bool(tree["checkpoint"]):
+        got = "both" if model else "none of them"
+        raise Refusal(f"expected exactly one of checkpoint=PATH and model=NAME, got {got}.")
+    if model:
+        check_given_network(tree)
+    else:
+        check_there(Path(tree["checkpoint"]).expanduser(), key="checkpoint")
     plan(Path(tree["input"]).expanduser(), Path(tree["output"]).expanduser(), overwrite=tree["overwrite"])
 
 
@@ -79,9 +91,11 @@ def plan(source: Path, target: Path, *, overwrite: bool) -> list[tuple[Path, Pat
 def run(cfg: DictConfig) -> None:
     """Hydra's task: upscale with a progress bar, leave with 1 where a file failed."""
     pairs = plan(Path(cfg.input).expanduser(), Path(cfg.output).expanduser(), overwrite=cfg.overwrite)
-    from sr_lightning.engine.upscale import run_with_progress
+    config = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(config, dict)
+    from sr_lightning.engine.upscale import run_with_progress, upscaler_of
 
     try:
-        run_with_progress(Path(cfg.checkpoint).expanduser(), pairs, device=cfg.device, self_ensemble=cfg.self_ensemble)
+        run_with_progress(upscaler_of({str(key): value for key, value in config.items()}), pairs)
     except Refusal as refusal:
         refuse(refusal)

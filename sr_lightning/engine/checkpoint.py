@@ -103,12 +103,12 @@ def load_network(path: Path) -> Loaded:
     if description is None:
         raise NoCheckpoint(
             f"checkpoint: {path} is not a checkpoint of sr_lightning (such as runs/.../checkpoints/best.ckpt); weights "
-            "of other programs are scored by evaluate.py model=NAME model.pretrained=PATH."
+            "of other programs go by model=NAME model.pretrained=PATH scale=N (evaluate.py, upscale.py, train.py)."
         )
     if not isinstance(description.get("step"), int):
         raise NoCheckpoint(
             f"checkpoint: {path} does not say how many steps its network was trained for, as checkpoints of "
-            "sr_lightning do; evaluate.py model=NAME model.pretrained=PATH takes its weights all the same."
+            "sr_lightning do; model=NAME model.pretrained=PATH scale=N takes its weights all the same."
         )
     network = build_network(description["model"])
     found = match(network, file)

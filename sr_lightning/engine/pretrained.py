@@ -1,8 +1,8 @@
 """`model.pretrained=PATH`: a network that begins with the weights of a file, whoever wrote it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from sr_lightning.engine.build import PRETRAINED_KEYS, Node, build_network, expand
-from sr_lightning.refusal import Refusal
+from sr_lightning.refusal import Refusal, nearest
 from sr_lightning.weights.load import facts, listed, load, random_told, summary
 from sr_lightning.weights.match import Match, match
 from sr_lightning.weights.read import WeightsFile, read_weights
@@ -20,6 +20,7 @@ from sr_lightning.yamls import conf_dir
 KEY = "model.pretrained"
 # Of a network's yaml, what is no argument of its constructor, or is said otherwise.
 _NO_SETTINGS = ("_target_", "spec", "scale", *PRETRAINED_KEYS)
+_YAMLS = conf_dir() / "model"
 # In `spec`, the arguments that a person typed for the network, as far as a command says.
 TYPED = "typed"
 # Other networks share a name or two (conv_first.weight); the same network of another size shares most of the smaller's.
@@ -334,19 +335,32 @@ def _nearest(found: Match, model: Node, *, name: str) -> str:
 
 def _other_models(scale: int, *, besides: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the content of each of the project's model yamls, at a scale; those with a module of their own last."""
-    models = []
-    for path in sorted((conf_dir() / "model").glob("*.yaml")):
-        if path.stem == besides:
-            continue
-        own = OmegaConf.to_container(OmegaConf.load(path))
-        assert isinstance(own, dict)
-        models.append((any("module" in str(default) for default in own.pop("defaults", ())), path, own))
-    for _, path, own in sorted(models, key=itemgetter(0)):
-        try:
-            tree = OmegaConf.to_container(
-                OmegaConf.create({"scale": scale, "data": {"scales": None}, "model": own}), resolve=True
-            )
-        except OmegaConfBaseException:
-            continue
-        assert isinstance(tree, dict)
-        yield path.stem, tree["model"]
+    names = [path.stem for path in sorted(_YAMLS.glob("*.yaml")) if path.stem != besides]
+    for name in sorted(names, key=lambda name: any("module" in str(each) for each in _yaml(name).get("defaults", ()))):
+        # One that needs more than a scale is judged by a training.
+        with suppress(OmegaConfBaseException):
+            yield name, model_of(name, scale=scale)
+
+
+def model_of(name: str, *, scale: int) -> dict[str, Any]:
+    """Return the content of one of the project's model yamls, at a scale.
+
+    Raises:
+        Refusal: there is no such model.
+    """
+    names = sorted(path.stem for path in _YAMLS.glob("*.yaml"))
+    if name not in names:
+        raise Refusal(f"model: expected one of {', '.join(names)}, got '{name}'{nearest(name, names)}")
+    own = {key: value for key, value in _yaml(name).items() if key != "defaults"}
+    tree = OmegaConf.to_container(
+        OmegaConf.create({"scale": scale, "data": {"scales": None}, "model": own}), resolve=True
+    )
+    assert isinstance(tree, dict)
+    model: dict[str, Any] = tree["model"]
+    return model
+
+
+def _yaml(name: str) -> dict[str, Any]:
+    content = OmegaConf.to_container(OmegaConf.load(_YAMLS / f"{name}.yaml"))
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}

@@ -9,7 +9,9 @@ import rich
 from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sr_lightning.engine.upscaler import Upscaler, load
+from sr_lightning.engine import announce
+from sr_lightning.engine.build import expand
+from sr_lightning.engine.upscaler import Upscaler, load, upscaler_by
 from sr_lightning.refusal import Refusal
 
 
@@ -42,15 +44,29 @@ def upscale_file(upscaler: Upscaler, source: Path, target: Path) -> None:
         raise Refusal(f"output: {target} cannot be written: {error}{hint}") from error
 
 
-def run_with_progress(
-    checkpoint: Path, pairs: list[tuple[Path, Path]], *, device: str, self_ensemble: bool = False
-) -> None:
+def upscaler_of(config: dict[str, Any]) -> Upscaler:
+    """Return what the configuration of `conf/upscale.yaml` names: a checkpoint, or a network with published weights.
+
+    Raises:
+        Refusal: the file cannot be read, does not fit, or is for another scale.
+    """
+    how = {"device": config["device"], "self_ensemble": config["self_ensemble"]}
+    if not config["checkpoint"]:
+        upscaler, lines = upscaler_by(config["model"], name=config["names"]["model"], **how)
+        announce.pretrained(lines)
+        return upscaler
+    upscaler = load(expand(config["checkpoint"]), **how)
+    if config["scale"] not in (None, upscaler.scale):
+        raise Refusal(f"scale: the checkpoint was trained for x{upscaler.scale}, got scale={config['scale']}.")
+    return upscaler
+
+
+def run_with_progress(upscaler: Upscaler, pairs: list[tuple[Path, Path]]) -> None:
     """Upscale files one after the other, with a bar on a terminal; one that fails does not stop the others.
 
     Raises:
         Refusal: a file failed; all that failed are named.
     """
-    upscaler = load(checkpoint, device=device, self_ensemble=self_ensemble)
     console = rich.get_console()
     failed: list[str] = []
     with Progress(

@@ -9,12 +9,15 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from sr_lightning.data.scan import mode_problem
+from sr_lightning.engine.build import Node, build_network
 from sr_lightning.engine.checkpoint import load_network
 from sr_lightning.engine.precision import resolve_device
+from sr_lightning.engine.pretrained import model_of, pretrained_network
 from sr_lightning.functional.quantize import from_uint8, to_uint8
 from sr_lightning.functional.resize import imresize
 from sr_lightning.networks.luma import Network, forward_rgb
 from sr_lightning.networks.self_ensemble import self_ensembled
+from sr_lightning.refusal import Refusal
 
 ImageLike = TypeVar("ImageLike", Image.Image, np.ndarray, Tensor)
 
@@ -112,17 +115,55 @@ class Upscaler:
         return sr[0] if image.ndim == 3 else sr
 
 
-def load(path: str | Path, *, device: str = "auto", self_ensemble: bool = False) -> Upscaler:
-    """Load a checkpoint as a function of an image.
+def load(
+    path: str | Path,
+    *,
+    model: str | None = None,
+    scale: int | None = None,
+    device: str = "auto",
+    self_ensemble: bool = False,
+) -> Upscaler:
+    """Load a checkpoint, or weights of another program, as a function of an image.
 
     Args:
-        path: such as `runs/.../checkpoints/best.ckpt`.
+        path: such as `runs/.../checkpoints/best.ckpt`; or weights of another program, with `model` and `scale`.
+        model: a network of `conf/model/`, for a file that does not say which it is of.
+        scale: its upscaling factor.
         device: auto, cpu, cuda or mps.
         self_ensemble: whether to take the mean over the eight flips and rotations of an image: a little better, eight
             times the work.
+
+    Raises:
+        Refusal: no such file or model, or they do not fit; `model` without `scale`, or the other way round.
     """
-    network = load_network(Path(path).expanduser()).network
-    return Upscaler(network, device=resolve_device(device), self_ensemble=self_ensemble)
+    if model is None and scale is None:
+        network = load_network(Path(path).expanduser()).network
+        return Upscaler(network, device=resolve_device(device), self_ensemble=self_ensemble)
+    if model is None or scale is None:
+        raise Refusal(f"load: expected model and scale for weights of another program, got {model} and {scale}.")
+    node = {**model_of(model, scale=scale), "pretrained": str(path), "pretrained_strict": True}
+    return upscaler_by(node, name=model, device=device, self_ensemble=self_ensemble)[0]
+
+
+def upscaler_by(
+    model: Node, *, name: str, device: str = "auto", self_ensemble: bool = False
+) -> tuple[Upscaler, list[str]]:
+    """Return a network with the weights that its configuration names as a function of an image.
+
+    Args:
+        model: the content of the network's yaml, with `pretrained` and `pretrained_strict`; one without parameters
+            needs no weights.
+        name: the network's.
+        device: auto, cpu, cuda or mps.
+        self_ensemble: as in `load`.
+
+    Returns:
+        The function, and what a person is told of the weights.
+    """
+    began = pretrained_network(model, name=name) if model["pretrained"] else None
+    network = began.network if began else build_network(model)
+    upscaler = Upscaler(network, device=resolve_device(device), self_ensemble=self_ensemble)
+    return upscaler, began.lines() if began else []
 
 
 def _band(band: Image.Image) -> Tensor:

@@ -29,7 +29,7 @@ def choose_layout(network: nn.Module, name: str) -> Layout:
     Raises:
         Refusal: The network has no such layout.
     """
-    layouts = [layout for layout in getattr(network, "layouts", ()) if not layout.only_read]
+    layouts: list[Layout] = [layout for layout in getattr(network, "layouts", ()) if not layout.only_read]
     if name == "auto":
         return next((layout for layout in layouts if layout.spandrel), OWN)
     known = {"own": OWN} | {layout.name.lower(): layout for layout in layouts}

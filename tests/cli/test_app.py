@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from sr_lightning.cli import app
+from sr_lightning.cli import app, upscale
 from sr_lightning.cli.app import quote_path
 from sr_lightning.cli.compose import parse_overrides, quoted
 
@@ -70,6 +70,27 @@ def test_ctrl_c_before_the_start_ends_in_good_order(command, monkeypatch, capsys
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 130
+
+
+def test_ctrl_c_before_a_task_has_begun_ends_in_a_line(monkeypatch, capsys, tmp_path):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_text("")
+    monkeypatch.setattr("sys.argv", ["upscale.py", "model=bicubic", "scale=2", "input=a.png", "output=b.png"])
+    monkeypatch.setattr(upscale, "run", interrupted)
+
+    with pytest.raises(SystemExit) as end:
+        upscale.main()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize("arguments", [("models", "model=srcnn"), ("export", "checkpoint=a", "model=srcnn")])
+def test_a_group_that_a_command_has_not_is_an_unknown_key(command, arguments):
+    expected = f"unknown key 'model': {arguments[0]} has no model to choose."
+    assert command(*arguments).error == expected
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sr_lightning.cli.borrow_model import borrow_model
 from sr_lightning.cli.check import compose_checked
 from sr_lightning.cli.compose import Composer
 from sr_lightning.cli.train import rewrite
@@ -37,4 +38,5 @@ def test_its_keys_compose(cell: str):
 @pytest.mark.parametrize("command", [found for cell in cells() for found in COMMANDS.findall(cell)])
 def test_its_commands_compose(command: str):
     program, *texts = shlex.split(command)
-    compose_checked(Composer(program.removesuffix(".py")), texts)
+    others, model = borrow_model(texts)
+    compose_checked(Composer(program.removesuffix(".py")), others, model)

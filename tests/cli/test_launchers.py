@@ -29,6 +29,12 @@ def test_a_cell_on_several_machines_is_refused(refusal: Callable[..., str]):
     assert "trains each cell on one machine: expected trainer.num_nodes=1, got 2" in line
 
 
+def test_slurm_is_looked_for_before_anything_starts(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(launchers, "which", lambda name: None)
+    line = refusal("-m", "seed=1,2", "sweep.estimate=false", "hydra/launcher=submitit_slurm")
+    assert line.startswith("hydra/launcher=submitit_slurm: this machine has no srun; start the sweep on a login node")
+
+
 @pytest.mark.parametrize(
     ("devices", "line"),
     [

@@ -113,6 +113,7 @@ def test_the_folder_of_another_run_is_refused_before_the_table_whatever_launcher
     command, launcher, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(launchers, "find_spec", lambda name: True)
+    monkeypatch.setattr(launchers, "which", lambda name: name)
     folder = tmp_path / "runs" / "sweep" / "4"
     folder.mkdir(parents=True)
     (folder / "results.json").write_text('{"status": "finished", "config_hash": "0123456789ab"}')

@@ -46,7 +46,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, rgb_checkpoint):
     torch.save([1, 2], tmp_path / "list.ckpt")
     for name, expected in (
         ("text", "is no file that torch.save wrote"),
-        ("foreign", r"is not a checkpoint of sr_lightning .* evaluate\.py model=NAME model\.pretrained=PATH"),
+        ("foreign", r"is not a checkpoint of sr_lightning .* model=NAME model\.pretrained=PATH"),
         ("list", "expected tensors by their names in .*, got list"),
     ):
         with pytest.raises(Refusal, match=f"checkpoint: .*{expected}"):
@@ -57,7 +57,9 @@ def test_a_file_that_does_not_say_its_step_is_refused(tmp_path, rgb_checkpoint):
     content = torch.load(rgb_checkpoint, weights_only=True)
     del content["sr_lightning"]["step"]
     torch.save(content, tmp_path / "foreign.ckpt")
-    with pytest.raises(NoCheckpoint, match=r"does not say how many steps .* model=NAME model\.pretrained=PATH takes"):
+    with pytest.raises(
+        NoCheckpoint, match=r"does not say how many steps .* model=NAME model\.pretrained=PATH scale=N takes"
+    ):
         load_network(tmp_path / "foreign.ckpt")
 
 

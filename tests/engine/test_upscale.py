@@ -24,7 +24,7 @@ def save(tmp_path):
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".bmp", ".tif", ".webp"])
 def test_file_to_file_in_any_format(save, tmp_path, rgb_checkpoint, suffix):
     source, target = save("a.jpg"), tmp_path / "new folder" / f"b{suffix}"
-    run_with_progress(rgb_checkpoint, [(source, target)], device="cpu")
+    run_with_progress(sr_lightning.load(rgb_checkpoint, device="cpu"), [(source, target)])
     with Image.open(target) as image:
         assert image.size == (18, 14)
         expected = np.array(sr_lightning.load(rgb_checkpoint, device="cpu")(Image.open(source)))
@@ -37,7 +37,7 @@ def test_one_bad_file_does_not_stop_the_others(save, tmp_path, luma_checkpoint, 
     pairs = [(save(f"in/{name}.png"), tmp_path / "out" / f"{name}.png") for name in "abc"]
     pairs[1][0].write_text("hello")
     with pytest.raises(Refusal, match=r"in/b\.png cannot be upscaled") as refusal:
-        run_with_progress(luma_checkpoint, pairs, device="cpu")
+        run_with_progress(sr_lightning.load(luma_checkpoint, device="cpu"), pairs)
     assert "a.png" not in str(refusal.value)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
     assert "2 image(s), x2" in capsys.readouterr().out
@@ -47,14 +47,16 @@ def test_truncated_file_is_refused(save, tmp_path, rgb_checkpoint):
     source = save("a.png", size=(60, 60))
     source.write_bytes(source.read_bytes()[:2000])
     with pytest.raises(Refusal, match=r"a\.png cannot be upscaled"):
-        run_with_progress(rgb_checkpoint, [(source, tmp_path / "b.png")], device="cpu")
+        run_with_progress(sr_lightning.load(rgb_checkpoint, device="cpu"), [(source, tmp_path / "b.png")])
     assert not (tmp_path / "b.png").exists()
 
 
 def test_sixteen_bit_is_refused(save, tmp_path, rgb_checkpoint):
     Image.new("I;16", (8, 8)).save(tmp_path / "deep.png")
     with pytest.raises(Refusal, match=r"deep\.png cannot be upscaled: .*not 8-bit"):
-        run_with_progress(rgb_checkpoint, [(tmp_path / "deep.png", tmp_path / "b.png")], device="cpu")
+        run_with_progress(
+            sr_lightning.load(rgb_checkpoint, device="cpu"), [(tmp_path / "deep.png", tmp_path / "b.png")]
+        )
 
 
 @pytest.mark.parametrize("there_already", [False, True])
@@ -77,14 +79,18 @@ def test_a_target_is_the_old_file_or_the_new(save, tmp_path, rgb_checkpoint, mon
 
 def test_alpha_in_jpeg_is_refused(save, tmp_path, rgb_checkpoint):
     with pytest.raises(Refusal, match=r"cannot be written: .*; a \.png holds alpha"):
-        run_with_progress(rgb_checkpoint, [(save("a.png", "RGBA"), tmp_path / "b.jpg")], device="cpu")
+        run_with_progress(
+            sr_lightning.load(rgb_checkpoint, device="cpu"), [(save("a.png", "RGBA"), tmp_path / "b.jpg")]
+        )
     assert not (tmp_path / "b.jpg").exists()
 
 
 def test_unwritable_folder_is_refused(save, tmp_path, rgb_checkpoint):
     (tmp_path / "file").write_text("")
     with pytest.raises(Refusal, match="cannot be written"):
-        run_with_progress(rgb_checkpoint, [(save("a.png"), tmp_path / "file" / "b.png")], device="cpu")
+        run_with_progress(
+            sr_lightning.load(rgb_checkpoint, device="cpu"), [(save("a.png"), tmp_path / "file" / "b.png")]
+        )
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
