@@ -7,6 +7,10 @@ from sr_lightning.refusal import Refusal
 # Packages whose classes a yaml may name, each with the extra that installs it.
 EXTRAS = {"spandrel": "spandrel"}
 
+# Ours and libraries' code: whatever it raises for some arguments, they are what is wrong. Authors of other code want a
+# traceback.
+KNOWN_CODE = ("sr_lightning.", "spandrel.")
+
 
 def check_extra(target: str, *, key: str) -> None:
     """Refuse a class of a package that is not installed and that an extra would install.

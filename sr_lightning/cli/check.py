@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from sr_lightning.cli.compose import Composed, Composer, Tree, without_fragments
+from sr_lightning.extras import KNOWN_CODE
 from sr_lightning.refusal import Refusal, nearest
 
 # A yaml's value shows the type of a key by example; these have no example (null) or take several types.
@@ -116,6 +117,9 @@ NOT_NEGATIVE = (
 # Groups whose members are named objects, so that a user may add one with a `_target_` or take one away.
 COLLECTIONS = ("loss", "logger", "callbacks", "module.pretrain_loss")
 
+# Networks, whose whole numbers are sizes.
+SIZED = ("model", "module.discriminator")
+
 # Losses, each a collection of terms; and what every term has, whatever its yaml lists, with its type.
 LOSSES = ("loss", "module.pretrain_loss")
 OF_TERMS: dict[str, tuple[type, ...]] = {"weight": (int, float), "start": (int,), "ramp": (int,)}
@@ -182,6 +186,8 @@ def compose_checked(composer: Composer, texts: Sequence[str], given: Sequence[st
         tree = {key: value for key, value in tree.items() if key in reference.tree}
     named = composed.choices.items()
     loose = [f"{name}={choice}" for name, choice in named if name in LOOSE and choice in composer.groups.get(name, ())]
+    for key in SIZED:
+        _check_sizes(key, get(tree, key) or {}, get(reference.tree, key) or {})
     _check_against(tree, reference.tree, origin=f" (from {', '.join(loose)})" if loose else "")
     _check_values(tree, command=composer.config_name)
     return replace(composed, tree=tree)
@@ -403,6 +409,21 @@ def _check_against(tree: Tree, reference: Tree, *, origin: str, prefix: str = ""
         raise Refusal(f"the key '{gone[0]}' was taken away, but it is needed; leave it or give it another value.")
 
 
+def _check_sizes(path: str, node: Tree, reference: Tree) -> None:
+    """Refuse numbers of layers, channels or pixels below one; what other people's code means by a number is theirs."""
+    if not str(node.get("_target_")).startswith(KNOWN_CODE):
+        return
+    for key, example in reference.items():
+        value = node.get(key)
+        shown = example[0] if isinstance(example, list) and example else example
+        # What is wrong with these two is said in other words.
+        if isinstance(shown, bool) or not isinstance(shown, int) or shown < 1 or key in ("scale", "channels"):
+            continue
+        for entry in value if isinstance(value, list) else [value]:
+            if isinstance(entry, int) and entry < 1:
+                raise Refusal(f"{path}.{key}: expected 1 or more, got {value}.")
+
+
 def _check_type(path: str, value: Any, example: Any) -> None:
     # `images` is a folder for one command and a group of keys for another.
     allowed = None if isinstance(value, dict) and isinstance(example, dict) else TYPES.get(path)
@@ -419,6 +440,8 @@ def _check_type(path: str, value: Any, example: Any) -> None:
         names = {int: "an integer", float: "a number", str: "a text", list: "a list", bool: "true or false"}
         wanted = [names.get(kind, "several keys") for kind in allowed if not (kind is int and float in allowed)]
         raise Refusal(f"{path}: expected {' or '.join(wanted)}, got {'null' if value is None else repr(value)}.")
+    if isinstance(value, float) and math.isnan(value):
+        raise Refusal(f"{path}: expected a number, got {value}.")
     if isinstance(value, list) and isinstance(example, list) and example:
         for index, entry in enumerate(value):
             _check_type(f"{path}[{index}]", entry, example[0])

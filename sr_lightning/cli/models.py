@@ -91,5 +91,5 @@ def networks(names: list[str]) -> dict[str, Tree]:
     for name in names or composer.groups["model"]:
         scale = composer.own_content("model", name)["spec"]["scales"][0]
         nodes[name] = composer.compose([f"model={name}", f"scale={scale}"]).tree["model"]
-        check_network(name, nodes[name])
+        check_network(name, nodes[name], scale=scale)
     return nodes

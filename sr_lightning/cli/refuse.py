@@ -97,7 +97,7 @@ def _check_settings(tree: Tree, model: str) -> int:
     if spec.get("trainable") is False:
         raise Refusal(f"model={model} has no parameters, so there is nothing to train; evaluate.py model={model}.")
     check_scale(model, spec, tree["scale"])
-    check_network(model, tree["model"])
+    check_network(model, tree["model"], scale=tree["scale"])
     if get(tree, "module._target_") == PYRAMID and not spec.get("pyramid"):
         raise Refusal(
             f"module=pyramid trains networks that give an image at each level, which model={model} does not; "
@@ -139,13 +139,16 @@ def check_scale(model: str, spec: Mapping[str, Any], scale: int) -> None:
         raise Refusal(f"model={model} supports scale {names}, got scale={scale}.")
 
 
-def check_network(model: str, node: Tree) -> None:
-    """Refuse a network of a package that is not installed, and channels that it does not take.
+def check_network(model: str, node: Tree, *, scale: int) -> None:
+    """Refuse a network of a package that is not installed, channels that it does not take, and another scale.
 
     Args:
         model: its name.
         node: the content of its yaml.
+        scale: of the run.
     """
+    if node.get("scale", scale) != scale:
+        raise Refusal(f"model.scale follows scale, got {node['scale']} at scale={scale}; say scale={node['scale']}.")
     check_extra(str(node.get("_target_")), key=f"model={model}")
     known = (node.get("spec") or {}).get("channels")
     if known and node["channels"] not in known:
@@ -162,7 +165,7 @@ def check_given_network(tree: Tree) -> None:
     if tree["scale"] is None:
         raise Refusal("scale: expected a number, got nothing; say scale=4 (only a checkpoint knows its own).")
     check_scale(model, spec, tree["scale"])
-    check_network(model, node)
+    check_network(model, node, scale=tree["scale"])
     trainable = spec.get("trainable") is not False
     if node["pretrained"]:
         if not trainable:
@@ -520,6 +523,16 @@ def _check_gan(tree: Tree, hr_patch: int) -> None:
         raise Refusal(
             "trainer.precision=16-mixed shares one loss scale between two networks (module=gan); "
             "use bf16-mixed or 32-true."
+        )
+    if get(tree, "module.adversarial.weight") == 0:
+        raise Refusal(
+            "module.adversarial.weight=0 leaves the discriminator unheard; train the generator alone with module=pixel."
+        )
+    patch = get(tree, "module.discriminator.patch")
+    if patch is not None and patch != hr_patch:
+        raise Refusal(
+            f"module.discriminator.patch: this discriminator judges whole patches, which have {hr_patch} HR pixels, "
+            f"got {patch}; leave it out."
         )
     spec = get(tree, "module.discriminator.spec") or {}
     smallest, multiple = spec.get("min_size", 1), spec.get("multiple", 1)

@@ -16,7 +16,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from sr_lightning.degradations.base import Degradation
-from sr_lightning.extras import check_extra
+from sr_lightning.extras import KNOWN_CODE, check_extra
 from sr_lightning.losses.adversarial import AdversarialLoss
 from sr_lightning.losses.penalty import DiscriminatorPenalty
 from sr_lightning.losses.ramp import RampedWeight
@@ -182,7 +182,12 @@ def build_optimizer(node: Node, *, precision: str, key: str = "optimizer") -> pa
         raise Refusal(f"{key}.{unknown[0]}: {target.__name__} has no such argument{nearest(unknown[0], parameters)}")
     if "fused" in parameters and precision != "16-mixed":
         arguments.setdefault("fused", True)
-    return partial(target, **arguments)
+    make = partial(target, **arguments)
+    try:
+        cast(Any, make)([nn.Parameter(torch.zeros(1))])
+    except (TypeError, ValueError) as error:
+        raise Refusal(f"{key}: {reason_of(error)}") from error
+    return make
 
 
 def _build_schedule(node: Node, *, key: str) -> Schedule:
@@ -247,7 +252,7 @@ def _class(node: Node, *, key: str, kind: type[Kind]) -> type[Kind]:
     try:
         found: type[Any] = hydra.utils.get_class(path)
     except Exception as error:  # importing runs code of other people
-        raise Refusal(f"{key}._target_: cannot import the class '{path}': {_reason(error)}") from error
+        raise Refusal(f"{key}._target_: cannot import the class '{path}': {reason_of(error)}") from error
     if not issubclass(found, kind):
         raise Refusal(f"{key}._target_: expected a {kind.__module__}.{kind.__qualname__}, got {path}.")
     return found
@@ -268,12 +273,17 @@ def _instantiate(node: Node, *, key: str, kind: type[Kind], **objects: Any) -> K
         # Objects are bound by a partial: Hydra would deep-copy whatever is handed through its configuration.
         made = hydra.utils.instantiate(arguments, _convert_="all", _partial_=True, _recursive_=False)(**objects)
     except (HydraException, InstantiationException, TypeError, ValueError, FileNotFoundError) as error:
-        raise Refusal(f"{key}: {_reason(error)}") from error
+        raise Refusal(f"{key}: {reason_of(error)}") from error
+    except Exception as error:
+        if not target.__module__.startswith(KNOWN_CODE):
+            raise
+        raise Refusal(f"{key}: {target.__name__} cannot be made of these arguments: {reason_of(error)}") from error
     assert isinstance(made, kind)
     return made
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Return what an error says, in a line; of one without words its kind."""
     cause = error.__cause__ if isinstance(error, HydraException) and error.__cause__ else error
     return " ".join(str(cause).split()) or type(cause).__name__
 

@@ -26,7 +26,7 @@ from sr_lightning.data.sets import image_channels
 from sr_lightning.engine.build import build_degradation, build_module, build_network
 from sr_lightning.engine.devices import number_of_processes, resolve_accelerator
 from sr_lightning.engine.fit import averaging, build_trainer, quieten_lightning, silenced
-from sr_lightning.engine.pace import RepeatedBatch, wait
+from sr_lightning.engine.pace import RepeatedBatch, phases_of, wait
 from sr_lightning.engine.precision import resolve_precision
 from sr_lightning.modules.base import SuperResolution
 from sr_lightning.networks.luma import Network
@@ -109,21 +109,9 @@ def measure(config: Config) -> dict[str, float]:
     for terms in (config["loss"], config["module"].get("pretrain_loss") or {}):
         for term in terms.values():
             term.update({"start": 0, "ramp": 0} | ({"weights": "random"} if "weights" in term else {}))
-    phases = _phases(config)
+    phases = phases_of(config)
     steps = [(_time_step({**config, "module": module}), share) for module, share in phases]
     return {"step": sum(seconds * share for seconds, share in steps), "pixel": _time_pixel(config)}
-
-
-def _phases(config: Config) -> list[tuple[dict[str, Any], float]]:
-    """Return the settings of the module in each phase of a training, and the phase's share of the steps."""
-    module, steps = config["module"], config["trainer"]["max_steps"]
-    if "pretrain_steps" not in module:
-        return [(module, 1.0)]
-    share = min(1.0, module["pretrain_steps"] / steps)
-    adversarial = {**module["adversarial"], "start": 0, "ramp": 0}
-    phases = [({**module, "pretrain_steps": steps}, share)]
-    phases += [({**module, "pretrain_steps": 0, "adversarial": adversarial}, 1 - share)]
-    return [(settings, part) for settings, part in phases if part]
 
 
 def _time_step(config: Config) -> float:

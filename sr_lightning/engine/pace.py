@@ -13,8 +13,8 @@ from lightning.pytorch import Callback
 from torch.utils.data import DataLoader, IterableDataset
 
 from sr_lightning.data.datamodule import SRDataModule
+from sr_lightning.engine.build import build_module, build_network
 from sr_lightning.engine.fit import averaging, build_trainer, silenced
-from sr_lightning.modules.base import SuperResolution
 
 _SECONDS = 1.0
 _STEP_SECONDS = 8.0
@@ -29,7 +29,7 @@ class Pace:
     Attributes:
         loader: samples per second that come out of the loader.
         preparing: samples per second that are moved to the device, turned, degraded and augmented there.
-        step: samples per second that training takes, with the batch at hand.
+        step: samples per second that training takes, with the batch at hand; of a GAN over both of its phases.
         memory: bytes at the peak: of the device, or of this process where it trains on the CPU.
     """
 
@@ -39,15 +39,37 @@ class Pace:
     memory: int
 
 
-def measure_pace(
-    config: dict[str, Any], *, module: SuperResolution, datamodule: SRDataModule, accelerator: str, precision: str
-) -> Pace:
-    """Time the loader and the preparation for a second each and the step for eight, on one device.
+def phases_of(config: dict[str, Any]) -> list[tuple[dict[str, Any], float]]:
+    """Return the settings of the module in each phase of a training, and the phase's share of the steps."""
+    module, steps = config["module"], config["trainer"]["max_steps"]
+    if "pretrain_steps" not in module:
+        return [(module, 1.0)]
+    share = min(1.0, module["pretrain_steps"] / steps)
+    adversarial = {**module["adversarial"], "start": 0, "ramp": 0}
+    phases = [({**module, "pretrain_steps": steps}, share)]
+    phases += [({**module, "pretrain_steps": 0, "adversarial": adversarial}, 1 - share)]
+    return [(settings, part) for settings, part in phases if part]
 
-    The module is trained by it.
+
+def measure_pace(
+    config: dict[str, Any],
+    *,
+    phases: list[tuple[dict[str, Any], float]],
+    datamodule: SRDataModule,
+    accelerator: str,
+    precision: str,
+) -> Pace:
+    """Time the loader and the preparation for a second each and the step of each phase for eight, on one device.
+
+    Args:
+        config: the resolved configuration.
+        phases: the module's settings, and their share of the steps.
+        datamodule: set up.
+        accelerator: resolved.
+        precision: resolved.
     """
     device = torch.device(accelerator)
-    micro_batch = config["data"]["batch_size"] // module.accumulate
+    micro_batch = config["data"]["batch_size"] // config["module"]["accumulate"]
     batches = iter(datamodule.train_dataloader())
     loaded, loader = _time(lambda: next(batches), device=device)
 
@@ -57,6 +79,25 @@ def measure_pace(
         return datamodule.on_after_batch_transfer(moved, 0)
 
     batch, preparing = _time(prepare, device=device)
+    # Seconds of a mean step are what adds up, not steps of a second.
+    seconds = sum(
+        share
+        / _rate({**config, "module": module}, batch=batch, device=device, accelerator=accelerator, precision=precision)
+        for module, share in phases
+    )
+    return Pace(
+        loader=loader * micro_batch,
+        preparing=preparing * micro_batch,
+        step=micro_batch / seconds,
+        memory=_peak_memory(device),
+    )
+
+
+def _rate(
+    config: dict[str, Any], *, batch: dict[str, Any], device: torch.device, accelerator: str, precision: str
+) -> float:
+    """Return how many batches a second a new module is trained with."""
+    module = build_module(config, network=build_network(config["model"]), precision=precision)
     stopwatch = _Stopwatch(device)
     trainer = build_trainer(
         {**config, "trainer": {**config["trainer"], "devices": 1, "num_nodes": 1, "strategy": "auto"}},
@@ -70,12 +111,7 @@ def measure_pace(
     )
     with silenced():
         trainer.fit(module, train_dataloaders=DataLoader(RepeatedBatch(batch), batch_size=None))
-    return Pace(
-        loader=loader * micro_batch,
-        preparing=preparing * micro_batch,
-        step=stopwatch.rate * micro_batch,
-        memory=_peak_memory(device),
-    )
+    return stopwatch.rate
 
 
 def _time(work: Callable[[], Any], *, device: torch.device) -> tuple[Any, float]:

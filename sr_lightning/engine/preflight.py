@@ -21,9 +21,10 @@ from sr_lightning.engine.build import build_module, build_network, degradation_n
 from sr_lightning.engine.devices import device_name, resolve_accelerator
 from sr_lightning.engine.fit import quieten_lightning
 from sr_lightning.engine.images import build_datamodule, locate_images, reported_sets
-from sr_lightning.engine.pace import measure_pace
+from sr_lightning.engine.pace import measure_pace, phases_of
 from sr_lightning.engine.precision import resolve_precision
 from sr_lightning.engine.prepare import prepare_images
+from sr_lightning.engine.trial import try_network
 from sr_lightning.refusal import Refusal
 
 
@@ -56,15 +57,19 @@ def only_preflight(config: dict[str, Any]) -> None:
     sets = reported_sets(config)
     accelerator = resolve_accelerator(config["trainer"]["accelerator"])
     precision = resolve_precision(config["trainer"]["precision"], accelerator)
-    module = build_module(config, network=build_network(config["model"]), precision=precision)
+    network = build_network(config["model"])
+    try_network(network, config["model"])
+    # What stops is known before anything is decoded or timed.
+    build_module(config, network=network, precision=precision)
     with announce.packing() as progress:
         datamodule = build_datamodule(config, progress=progress)
         datamodule.prepare_data()
     datamodule.setup("fit")
-    # What stops is known before anything is timed.
     checked = check_images(config, datamodule=datamodule, sets=sets, accelerator=accelerator)
-    with rich.get_console().status("timing the loader and the training step, ten seconds"):
-        pace = measure_pace(config, module=module, datamodule=datamodule, accelerator=accelerator, precision=precision)
+    phases = phases_of(config)
+    seconds = "ten seconds" if len(phases) == 1 else "ten seconds for each of two phases"
+    with rich.get_console().status(f"timing the loader and the training step, {seconds}"):
+        pace = measure_pace(config, phases=phases, datamodule=datamodule, accelerator=accelerator, precision=precision)
     speed = Speed(
         loader=pace.loader,
         preparing=pace.preparing,
@@ -75,7 +80,8 @@ def only_preflight(config: dict[str, Any]) -> None:
     checked = check_images(config, datamodule=datamodule, sets=sets, accelerator=accelerator, speed=speed)
     announce.preflight(checked.preflight, whole=True)
     rich.get_console().print(
-        f"{device_name(accelerator)}, {precision}: {pace.memory / 2**30:.1f} GiB of memory at the peak of a step; "
+        f"{device_name(accelerator)}, {precision}: {pace.memory / 2**30:.1f} GiB of memory at the peak of a step"
+        f"{' of both phases' if len(phases) > 1 else ''}; "
         "one device was timed.",
         highlight=False,
     )

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from sr_lightning.engine.build import PRETRAINED_KEYS, Node, build_network, expand
+from sr_lightning.engine.trial import try_network
 from sr_lightning.refusal import Refusal, nearest
 from sr_lightning.weights.load import facts, listed, load, random_told, summary
 from sr_lightning.weights.match import Match, match
@@ -140,6 +141,7 @@ def pretrained_network(model: Node, *, name: str) -> Pretrained:
     if strict and trained is not None and not _may_serve_others(file, model):
         raise Refusal(f"{KEY}: {_of_scale(file, [trained], model)}")
     _load_something(network, found)
+    try_network(network, model)
     return Pretrained(network=network, found=found, settings=settings, assumed=assumed, model=model)
 
 

@@ -42,6 +42,7 @@ from sr_lightning.engine.preflight import check_images
 from sr_lightning.engine.prepare import prepare_images
 from sr_lightning.engine.pretrained import start_from
 from sr_lightning.engine.samples import Samples
+from sr_lightning.engine.trial import try_network
 from sr_lightning.metric_names import AUTO, wanted_metrics
 from sr_lightning.metrics.protocol import get_protocol
 from sr_lightning.metrics.suite import available
@@ -238,6 +239,7 @@ class Run:
         """Build the network, with the weights of a file where the configuration names one."""
         model = self.config["model"]
         network = build_network(model)
+        try_network(network, model)
         # The configuration of a run from before there was this key has none.
         if model.get("pretrained") and not self._goes_on():
             began = start_from(network, model, name=self.config["names"]["model"])

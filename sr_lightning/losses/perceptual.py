@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sr_lightning.networks.features import Backbone, Convention, VGGFeatures
+from sr_lightning.refusal import check_choice
 
 _CRITERIA = {"l1": F.l1_loss, "mse": F.mse_loss}
 
@@ -54,8 +55,7 @@ class PerceptualLoss(nn.Module):
         random_fallback: bool = False,
     ) -> None:
         super().__init__()
-        if criterion not in _CRITERIA:
-            raise ValueError(f"PerceptualLoss compares features by l1 or mse, got criterion={criterion!r}.")
+        check_choice("criterion", criterion, _CRITERIA)
         self._criterion = _CRITERIA[criterion]
         self._layers = dict(layers)
         self.features = VGGFeatures(

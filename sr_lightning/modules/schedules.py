@@ -30,7 +30,7 @@ class Schedule(ABC):
 
     def __init__(self, *, unit: Unit, epoch_steps: int, warmup: int) -> None:
         if unit not in ("steps", "epochs"):
-            raise ValueError(f"scheduler.unit: expected steps or epochs, got {unit!r}.")
+            raise ValueError(f"unit: expected steps or epochs, got {unit!r}.")
         self.in_steps = epoch_steps if unit == "epochs" else 1
         self.warmup = warmup * self.in_steps
 
@@ -57,10 +57,18 @@ class Constant(Schedule):
 
 
 class MultiStep(Schedule):
-    """The rate is multiplied by `gamma` at each milestone."""
+    """The rate is multiplied by `gamma` at each milestone.
+
+    Raises:
+        ValueError: milestones before the second step, or a factor that is not positive.
+    """
 
     def __init__(self, *, milestones: Sequence[int], gamma: float, unit: Unit, epoch_steps: int, warmup: int) -> None:
         super().__init__(unit=unit, epoch_steps=epoch_steps, warmup=warmup)
+        if any(milestone < 1 for milestone in milestones):
+            raise ValueError(f"expected milestones from 1 on, got {list(milestones)}.")
+        if not 0 < gamma < math.inf:
+            raise ValueError(f"expected gamma above 0, got {gamma}.")
         self.milestones = sorted(milestone * self.in_steps for milestone in milestones)
         self.gamma = gamma
 
@@ -70,10 +78,18 @@ class MultiStep(Schedule):
 
 
 class Cosine(Schedule):
-    """The rate falls along half a cosine from 1 to `floor` (SGDR without restarts, arXiv:1608.03983, eq. 5)."""
+    """The rate falls along half a cosine from 1 to `floor` (SGDR without restarts, arXiv:1608.03983, eq. 5).
+
+    Raises:
+        ValueError: a length below 1, or a floor that is no share.
+    """
 
     def __init__(self, *, length: int | None, floor: float, unit: Unit, epoch_steps: int, warmup: int) -> None:
         super().__init__(unit=unit, epoch_steps=epoch_steps, warmup=warmup)
+        if length is not None and length < 1:
+            raise ValueError(f"expected length above 0, or null for all steps, got {length}.")
+        if not 0 <= floor <= 1:
+            raise ValueError(f"expected floor from 0 to 1, a share of the rate, got {floor}.")
         self.length = None if length is None else length * self.in_steps
         self.floor = floor
 

@@ -74,7 +74,7 @@ class SRResNet(nn.Module):
         upsample_norm: Whether batch normalisation follows the convolutions of the upsampling too; not in the paper.
 
     Raises:
-        ValueError: Another `after_trunk` or `output`.
+        ValueError: Another `after_trunk` or `output`, or a momentum that is no share.
     """
 
     layouts: ClassVar[tuple[Layout, ...]] = tuple(_leftthomas(stages) for stages in (2, 1, 3))
@@ -93,6 +93,8 @@ class SRResNet(nn.Module):
     ) -> None:
         super().__init__()
         check_choice("after_trunk", after_trunk, get_args(AfterTrunk))
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"momentum must be a share from 0 to 1; got {momentum}.")
         check_choice("output", output, get_args(Output))
         normalisation = partial(nn.BatchNorm2d, momentum=momentum)
         self.scale = scale

@@ -71,6 +71,9 @@ REFUSED = [
     ("trainer.strategy=ddpx", "trainer.strategy: expected one of auto, ddp,", "mean 'ddp'?"),
     ("trainer.accelerator=tpu", "trainer.accelerator: expected one of"),
     ("scheduler.unit=step", "scheduler.unit: expected one of steps, epochs", "mean 'steps'?"),
+    ("optimizer.lr=nan", "optimizer.lr: expected a number, got nan"),
+    # Sizes of networks; of other numbers zero is one.
+    ("model.depth=0", "model.depth: expected 1 or more, got 0"),
     # what is no key=value
     ("srgan", "cannot read 'srgan': expected key=value"),
     ("model=", "model: expected one of"),

@@ -31,6 +31,18 @@ FOLDER = "data=folder"
             "data.hr_patch: the discriminator takes a multiple of 4 from 17 on, got 16",
         ),
         (("model=srgan", "data.hr_patch=16"), "data.hr_patch=20 fits"),
+        (
+            ("model=srgan", "module.adversarial.weight=0"),
+            "module.adversarial.weight=0 leaves the discriminator unheard; train the generator alone with",
+        ),
+        (
+            ("model=srgan", "module.discriminator.patch=128"),
+            "module.discriminator.patch: this discriminator judges whole patches, which have 96 HR pixels, got 128;",
+        ),
+        (("model=srgan", "module.discriminator.width=0"), "module.discriminator.width: expected 1 or more, got 0"),
+        (("model=drct", "model.window_size=0"), "model.window_size: expected 1 or more, got 0"),
+        (("model=drct", "model.depths=[6,0]"), "model.depths: expected 1 or more, got [6, 0]"),
+        (("scale=4", "model.scale=2"), "model.scale follows scale, got 2 at scale=4; say scale=2."),
         (("model=srgan", "data.lr_patch=4"), "data.lr_patch: the discriminator at x4 takes a side from 5 on, got 4"),
         (
             ("data.hr_patch=96", "data.lr_patch=24"),

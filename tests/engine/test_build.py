@@ -35,6 +35,12 @@ def test_spec_is_left_out():
     assert network.scale == 2
 
 
+def test_what_an_optimiser_refuses_is_refused_when_it_is_configured():
+    node = {"_target_": "torch.optim.Adam", "lr": 0.1, "betas": [1.5, 0.9]}
+    with pytest.raises(Refusal, match=r"^module\.discriminator_optimizer: Invalid beta parameter at index 0: 1\.5"):
+        build.build_optimizer(node, precision="32-true", key="module.discriminator_optimizer")
+
+
 @pytest.mark.parametrize(
     "target", ["os.system", "builtins.print", "subprocess.Popen", "a_trap.Trap", "torch.load", "collections.Counter"]
 )

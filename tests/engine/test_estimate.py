@@ -90,6 +90,28 @@ def test_the_phases_of_a_gan_count_by_their_steps(config, monkeypatch):
     assert measure(config(*gan, "module.pretrain_steps=0"))["step"] == 3
 
 
+def test_a_look_counts_the_phases_by_their_steps(config, monkeypatch):
+    from sr_lightning.engine import pace
+
+    built = config("module=gan", "trainer.max_steps=100", "module.pretrain_steps=25", "data.batch_size=4")
+    rates = []
+
+    def rate(each, **_):
+        # Four batches a second of the generator alone, one with the discriminator.
+        rates.append(4.0 if each["module"]["pretrain_steps"] else 1.0)
+        return rates[-1]
+
+    monkeypatch.setattr(pace, "_rate", rate)
+    monkeypatch.setattr(pace, "_time", lambda work, device: (None, 10.0))
+    datamodule = SimpleNamespace(train_dataloader=list)
+    phases = pace.phases_of(built)
+    found = pace.measure_pace(built, phases=phases, datamodule=datamodule, accelerator="cpu", precision="32-true")
+    assert rates == [4.0, 1.0]
+    # A mean step of 0.25 / 4 + 0.75 / 1 seconds.
+    assert found.step == pytest.approx(4 / 0.8125)
+    assert (found.loader, found.preparing) == (40.0, 40.0)
+
+
 def test_what_there_is_no_time_for_is_reckoned_by_multiply_adds(config, monkeypatch):
     monkeypatch.setattr(module, "measure", lambda each: {"step": 2.0, "pixel": 1.0})
     clock = iter([0.0, 1.0, 11.0, 11.0])

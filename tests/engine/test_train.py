@@ -630,6 +630,7 @@ def test_only_a_look_leaves_no_run(
         for model in ("edsr_baseline", "srgan"):
             only_preflight(Composer("train").compose(tiny_arguments(model, "trainer.max_steps=1000")).tree)
             told = capsys.readouterr().out
+            assert ("of both phases" in told) == (model == "srgan")
             for row in ("training images", "overlap", "degradation", "loader", "time to go", "memory at the peak"):
                 assert row in told
     assert not list(tmp_path.iterdir())

@@ -70,5 +70,5 @@ def test_leaves_the_checkpoint_alone():
 
 
 def test_unknown_criterion_is_refused():
-    with pytest.raises(ValueError, match=r"l1 or mse, got criterion='l2'"):
+    with pytest.raises(ValueError, match=r"criterion must be one of l1, mse; got 'l2'"):
         PerceptualLoss(layers={"conv1_1": 1.0}, criterion="l2", weights="random")

@@ -88,3 +88,19 @@ def test_resumed_it_goes_on_exactly() -> None:
     scheduler.load_state_dict(state[0])
     optimizer.load_state_dict(state[1])
     assert first + rates(optimizer, scheduler, 13) == whole
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "expected"),
+    [
+        (MultiStep, {"milestones": [5, 0], "gamma": 0.5}, r"expected milestones from 1 on, got \[5, 0\]"),
+        (MultiStep, {"milestones": [5], "gamma": -1}, "expected gamma above 0, got -1"),
+        (MultiStep, {"milestones": [5], "gamma": math.inf}, "expected gamma above 0, got inf"),
+        (Cosine, {"length": 0, "floor": 0.0}, "expected length above 0, or null for all steps, got 0"),
+        (Cosine, {"length": None, "floor": 2}, "expected floor from 0 to 1, a share of the rate, got 2"),
+        (Cosine, {"length": 5, "floor": -0.1}, "expected floor from 0 to 1"),
+    ],
+)
+def test_what_is_no_schedule(make: Any, given: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        make(**given, **STEPS)

@@ -23,6 +23,7 @@ def test_tanh_stays_within_the_range():
     ("arguments", "message"),
     [
         ({"after_trunk": "instance_norm"}, "after_trunk must be one of batch_norm, prelu; got 'instance_norm'"),
+        ({"momentum": 2.0}, "momentum must be a share from 0 to 1; got 2.0"),
         ({"output": "sigmoid"}, "output must be one of linear, tanh; got 'sigmoid'"),
     ],
 )
