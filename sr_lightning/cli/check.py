@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from sr_lightning.cli.compose import Composed, Composer, Tree, without_fragments
 from sr_lightning.extras import KNOWN_CODE
 from sr_lightning.refusal import Refusal, nearest
+from sr_lightning.yamls import conf_dir
 
 # A yaml's value shows the type of a key by example; these have no example (null) or take several types.
 TYPES: dict[str, tuple[type, ...]] = {
@@ -107,18 +108,20 @@ POSITIVE = (
     "trainer.num_nodes", "data.batch_size", "data.hr_patch", "data.lr_patch", "module.accumulate",
     "optimizer.lr", "module.gradient_clip", "trainer.gradient_clip_val", "callbacks.checkpoints.every_steps",
     "hydra.launcher.jobs", "hydra.launcher.poll", "figure.runs", "module.adversarial.penalty_every",
+    "scheduler.gamma", "scheduler.length", "module.pretrain_scheduler.gamma", "module.pretrain_scheduler.length",
 )  # fmt: skip
 NOT_NEGATIVE = (
     "seed", "data.num_workers", "scheduler.warmup", "module.adversarial.weight", "module.adversarial.start",
     "module.adversarial.ramp", "module.pretrain_steps", "data.holdout", "data.max_skipped", "hydra.launcher.retries",
-    "images.megabytes", "blind.port", "blind.seed", "module.adversarial.penalty_weight",
+    "images.megabytes", "blind.port", "blind.seed", "module.adversarial.penalty_weight", "scheduler.floor",
+    "module.pretrain_scheduler.floor",
 )  # fmt: skip
 
 # Groups whose members are named objects, so that a user may add one with a `_target_` or take one away.
 COLLECTIONS = ("loss", "logger", "callbacks", "module.pretrain_loss")
 
-# Networks, whose whole numbers are sizes.
-SIZED = ("model", "module.discriminator")
+# Networks, whose whole numbers are sizes, and the least of them: generators are tried when they are built.
+SIZED = {"model": 0, "module.discriminator": 1}
 
 # Losses, each a collection of terms; and what every term has, whatever its yaml lists, with its type.
 LOSSES = ("loss", "module.pretrain_loss")
@@ -186,8 +189,8 @@ def compose_checked(composer: Composer, texts: Sequence[str], given: Sequence[st
         tree = {key: value for key, value in tree.items() if key in reference.tree}
     named = composed.choices.items()
     loose = [f"{name}={choice}" for name, choice in named if name in LOOSE and choice in composer.groups.get(name, ())]
-    for key in SIZED:
-        _check_sizes(key, get(tree, key) or {}, get(reference.tree, key) or {})
+    for key, least in SIZED.items():
+        _check_sizes(key, get(tree, key) or {}, get(reference.tree, key) or {}, least=least)
     _check_against(tree, reference.tree, origin=f" (from {', '.join(loose)})" if loose else "")
     _check_values(tree, command=composer.config_name)
     return replace(composed, tree=tree)
@@ -237,6 +240,8 @@ def _check_nested(key: str, composer: Composer, chosen: Sequence[str]) -> None:
     if key in choices:
         return
     group = key.partition("/")[0]
+    if group not in choices:
+        raise Refusal(f"unknown key '{group}': {composer.config_name} has no {group} to choose.")
     owners = [
         f"{group}={name}"
         for name in composer.groups[group]
@@ -251,13 +256,14 @@ def _check_together(composer: Composer, chosen: Sequence[str]) -> None:
     try:
         composer.compose(chosen)
     except Refusal as refusal:
-        whole = composer.compose([], without=LOOSE)
+        whole = composer.compose([])
         # Of a list of choices, such as losses, only the tree tells.
-        parts = {*whole.choices, *(key for key, value in whole.tree.items() if value), *LOOSE}
+        parts = {*whole.choices, *(key for key, value in whole.tree.items() if value)}
         for text in chosen:
-            key = re.split("[=@]", text)[0]
-            if key in composer.groups and key not in parts and "/" not in key:
-                raise Refusal(f"unknown key '{key}': {composer.config_name} has no {key} to choose.") from refusal
+            key = re.split("[=@/]", text)[0]
+            if key in composer.groups and key not in parts:
+                own = "" if (conf_dir() / key).is_dir() else f"; a group of your own is added by +{text}"
+                raise Refusal(f"unknown key '{key}': {composer.config_name} has no {key} to choose{own}.") from refusal
         groups = [text for text in chosen if re.split("[=@]", text.lstrip("+"))[0] in composer.groups]
         # What was asked for is the model or the experiment; the other does not fit it.
         for text in sorted(groups, key=lambda text: text.startswith(("model=", "experiment="))):
@@ -409,8 +415,8 @@ def _check_against(tree: Tree, reference: Tree, *, origin: str, prefix: str = ""
         raise Refusal(f"the key '{gone[0]}' was taken away, but it is needed; leave it or give it another value.")
 
 
-def _check_sizes(path: str, node: Tree, reference: Tree) -> None:
-    """Refuse numbers of layers, channels or pixels below one; what other people's code means by a number is theirs."""
+def _check_sizes(path: str, node: Tree, reference: Tree, *, least: int) -> None:
+    """Refuse too small numbers of layers, channels or pixels; what other people's code means by a number is theirs."""
     if not str(node.get("_target_")).startswith(KNOWN_CODE):
         return
     for key, example in reference.items():
@@ -420,8 +426,8 @@ def _check_sizes(path: str, node: Tree, reference: Tree) -> None:
         if isinstance(shown, bool) or not isinstance(shown, int) or shown < 1 or key in ("scale", "channels"):
             continue
         for entry in value if isinstance(value, list) else [value]:
-            if isinstance(entry, int) and entry < 1:
-                raise Refusal(f"{path}.{key}: expected 1 or more, got {value}.")
+            if isinstance(entry, int) and entry < least:
+                raise Refusal(f"{path}.{key}: expected {least} or more, got {value}.")
 
 
 def _check_type(path: str, value: Any, example: Any) -> None:

@@ -33,22 +33,17 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sr_lightning.refusal import Refusal
 from sr_lightning.sweeps.trainer_devices import read_devices
-from sr_lightning.yamls import conf_dir
+from sr_lightning.yamls import conf_dir, register_arithmetic
 
 Tree = dict[str, Any]
 
 
 def register_resolvers() -> None:
     """Register the functions that the yamls call as `${name:...}`."""
+    register_arithmetic()
     resolvers: dict[str, Callable[..., Any]] = {
         # loss=[l1,perceptual] -> l1+perceptual; a fragment without a target is no term (see `without_fragments`).
         "terms": lambda loss: "+".join(without_fragments(loss)),
-        # ${share:1000,0.5} -> 500
-        "share": lambda total, part: int(total * part),
-        # The side of an HR patch, whichever of the two was given.
-        "hr_patch": lambda hr_patch, lr_patch, scale: hr_patch if hr_patch else (lr_patch or 0) * scale,
-        # ${patch_for:4,24} -> 96: an HR patch of 24 LR pixels, at every scale a multiple of 48.
-        "patch_for": lambda scale, lr_side: scale * lr_side,
         # Below runs/sweep: the folder of a named sweep, or that of all others.
         "sweep_folder": lambda name: name or "",
         # The GPUs that a job of a cluster asks for; auto is what a cell is given, which is one.

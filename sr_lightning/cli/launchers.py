@@ -42,7 +42,15 @@ def check_launcher(tree: Tree, choices: Mapping[str, Any]) -> None:
             f"hydra/launcher={launcher} chooses each cell's GPUs itself: expected a number in trainer.devices, got "
             f"{tree['trainer']['devices']}{number}."
         )
-    if launcher == "submitit_slurm" and which("srun") is None:
+
+
+def check_cluster(choices: Mapping[str, Any]) -> None:
+    """Refuse a sweep by SLURM where there is no SLURM.
+
+    Args:
+        choices: of the sweep's groups.
+    """
+    if choices.get("hydra/launcher") == "submitit_slurm" and which("srun") is None:
         raise Refusal(
             "hydra/launcher=submitit_slurm: this machine has no srun; start the sweep on a login node of the cluster, "
             "or leave the launcher out to train on this machine."

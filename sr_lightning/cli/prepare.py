@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from sr_lightning.cli.app import Command, Rewritten, launch, refuse
 from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Tree
-from sr_lightning.cli.refuse import check_folder_key, check_patches, check_scale
+from sr_lightning.cli.refuse import check_folder_key, check_patches
 from sr_lightning.cli.resolve import resolve
 from sr_lightning.cli.train import rewrite as rewrite_training
 from sr_lightning.data.benchmarks import SSIM_WINDOW
@@ -19,6 +19,7 @@ from sr_lightning.data.pairs import match_lr
 from sr_lightning.data.scan import DataError
 from sr_lightning.data.sets import MissingImages, image_channels, locate, own_entry, wanted_sets
 from sr_lightning.refusal import Refusal
+from sr_lightning.yamls import check_scale
 
 EXAMPLES = (
     ("python prepare.py data=div2k scale=4", "DIV2K below data/, with the images that validate it"),

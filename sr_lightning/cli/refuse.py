@@ -24,11 +24,12 @@ from sr_lightning.data.patch_fit import Patch, PatchError, check_patch
 from sr_lightning.data.scan import DataError, check_folder
 from sr_lightning.data.sets import Images, MissingImages, image_channels, locate
 from sr_lightning.engine.named_degradations import degradation_nodes
-from sr_lightning.extras import check_extra
+from sr_lightning.extras import KNOWN_CODE, check_extra
 from sr_lightning.metric_names import AUTO, COLOUR_PROTOCOLS, wanted_metrics
 from sr_lightning.refusal import Refusal
 from sr_lightning.sweeps.trainer_devices import read_devices
 from sr_lightning.weights.files import check_file
+from sr_lightning.yamls import check_scale
 
 # The degradation whose LR images lie in the store.
 BICUBIC = "sr_lightning.degradations.bicubic.Bicubic"
@@ -131,14 +132,6 @@ def _check_weights(tree: Tree) -> None:
         check_file(Path(path).expanduser(), key="model.pretrained")
 
 
-def check_scale(model: str, spec: Mapping[str, Any], scale: int) -> None:
-    """Refuse a scale that the network does not have."""
-    scales = spec.get("scales")
-    if scales and scale not in scales:
-        names = ", ".join(str(known) for known in scales)
-        raise Refusal(f"model={model} supports scale {names}, got scale={scale}.")
-
-
 def check_network(model: str, node: Tree, *, scale: int) -> None:
     """Refuse a network of a package that is not installed, channels that it does not take, and another scale.
 
@@ -150,7 +143,11 @@ def check_network(model: str, node: Tree, *, scale: int) -> None:
     if node.get("scale", scale) != scale:
         raise Refusal(f"model.scale follows scale, got {node['scale']} at scale={scale}; say scale={node['scale']}.")
     check_extra(str(node.get("_target_")), key=f"model={model}")
-    known = (node.get("spec") or {}).get("channels")
+    spec = node.get("spec") or {}
+    for fact in ("min_size", "multiple"):
+        if spec.get(fact, 1) < 1:
+            raise Refusal(f"model={model}: these arguments make windows of {spec[fact]} pixels, expected 1 or more.")
+    known = spec.get("channels")
     if known and node["channels"] not in known:
         raise Refusal(
             f"model={model} takes images of {' or '.join(map(str, known))} channels, got model.channels="
@@ -524,11 +521,8 @@ def _check_gan(tree: Tree, hr_patch: int) -> None:
             "trainer.precision=16-mixed shares one loss scale between two networks (module=gan); "
             "use bf16-mixed or 32-true."
         )
-    if get(tree, "module.adversarial.weight") == 0:
-        raise Refusal(
-            "module.adversarial.weight=0 leaves the discriminator unheard; train the generator alone with module=pixel."
-        )
-    patch = get(tree, "module.discriminator.patch")
+    discriminator = get(tree, "module.discriminator")
+    patch = discriminator.get("patch") if str(discriminator.get("_target_")).startswith(KNOWN_CODE) else None
     if patch is not None and patch != hr_patch:
         raise Refusal(
             f"module.discriminator.patch: this discriminator judges whole patches, which have {hr_patch} HR pixels, "

@@ -9,6 +9,7 @@ import rich
 
 from sr_lightning.cli.check import get
 from sr_lightning.cli.compose import Composed, Composer
+from sr_lightning.cli.launchers import check_cluster
 from sr_lightning.cli.search import Search, plan_search
 from sr_lightning.cli.study import check_study
 from sr_lightning.cli.sweep import Cell, Check, Sweep, check_single, compose_whole, plan_sweep, without_impossible
@@ -33,10 +34,12 @@ def start_sweep(composer: Composer, texts: Sequence[str], check: Check) -> list[
     whole, kept = compose_whole(composer, overrides)
     if whole.choices["hydra/sweeper"] not in GRIDS:
         search = plan_search(composer, overrides, whole, check)
+        check_cluster(whole.choices)
         check_study(search, whole)
         show_search(search, whole)
         return search.overrides
     sweep = plan_sweep(composer, overrides, whole, kept, check)
+    check_cluster(whole.choices)
     write_list(show_cells(sweep))
     return sweep.overrides
 

@@ -180,13 +180,16 @@ def build_optimizer(node: Node, *, precision: str, key: str = "optimizer") -> pa
     unknown = sorted(set(arguments) - set(parameters))
     if unknown:
         raise Refusal(f"{key}.{unknown[0]}: {target.__name__} has no such argument{nearest(unknown[0], parameters)}")
-    if "fused" in parameters and precision != "16-mixed":
+    others = any(arguments.get(name) for name in ("foreach", "differentiable"))
+    if "fused" in parameters and precision != "16-mixed" and not others:
         arguments.setdefault("fused", True)
     make = partial(target, **arguments)
-    try:
-        cast(Any, make)([nn.Parameter(torch.zeros(1))])
-    except (TypeError, ValueError) as error:
-        raise Refusal(f"{key}: {reason_of(error)}") from error
+    # Other people's may want parameters that only their network has.
+    if target.__module__.startswith("torch.optim."):
+        try:
+            cast(Any, make)([nn.Parameter(torch.zeros(1, 1))])
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise Refusal(f"{key}: {reason_of(error)}") from error
     return make
 
 

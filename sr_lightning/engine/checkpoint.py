@@ -103,7 +103,8 @@ def load_network(path: Path) -> Loaded:
     if description is None:
         raise NoCheckpoint(
             f"checkpoint: {path} is not a checkpoint of sr_lightning (such as runs/.../checkpoints/best.ckpt); weights "
-            "of other programs go by model=NAME model.pretrained=PATH scale=N (evaluate.py, upscale.py, train.py)."
+            "of other programs go by model=NAME model.pretrained=PATH scale=N (evaluate.py, upscale.py, train.py), in "
+            "Python by sr_lightning.load(PATH, model=NAME, scale=N)."
         )
     if not isinstance(description.get("step"), int):
         raise NoCheckpoint(

@@ -5,7 +5,6 @@
 `{"starting": seconds, "kinds": {name: {"step": seconds, "pixel": seconds}}, "impossible": {name: reason}}`.
 """
 
-import copy
 import json
 import statistics
 import sys
@@ -26,7 +25,7 @@ from sr_lightning.data.sets import image_channels
 from sr_lightning.engine.build import build_degradation, build_module, build_network
 from sr_lightning.engine.devices import number_of_processes, resolve_accelerator
 from sr_lightning.engine.fit import averaging, build_trainer, quieten_lightning, silenced
-from sr_lightning.engine.pace import RepeatedBatch, phases_of, wait
+from sr_lightning.engine.pace import RepeatedBatch, at_once, phases_of, wait
 from sr_lightning.engine.precision import resolve_precision
 from sr_lightning.modules.base import SuperResolution
 from sr_lightning.networks.luma import Network
@@ -105,10 +104,10 @@ def measure(config: Config) -> dict[str, float]:
     Not compiled, which would take minutes; perceptual features are random, which takes the same time; all terms of the
     loss count from the first step on.
     """
-    config = copy.deepcopy(config) | {"compile": False}
+    config = at_once(config) | {"compile": False}
     for terms in (config["loss"], config["module"].get("pretrain_loss") or {}):
         for term in terms.values():
-            term.update({"start": 0, "ramp": 0} | ({"weights": "random"} if "weights" in term else {}))
+            term.update({"weights": "random"} if "weights" in term else {})
     phases = phases_of(config)
     steps = [(_time_step({**config, "module": module}), share) for module, share in phases]
     return {"step": sum(seconds * share for seconds, share in steps), "pixel": _time_pixel(config)}

@@ -1,5 +1,7 @@
 """How fast the loader, the work on a batch before training and the step are, each alone; what memory a step takes."""
 
+import copy
+import gc
 import resource
 import sys
 import time
@@ -20,6 +22,8 @@ _SECONDS = 1.0
 _STEP_SECONDS = 8.0
 # Steps that warm up before the clock starts: kernels are chosen, memory is taken.
 _WARM = 2
+# Steps of a training that time ends.
+_ENDLESS = 10**9
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,15 @@ def phases_of(config: dict[str, Any]) -> list[tuple[dict[str, Any], float]]:
     phases = [({**module, "pretrain_steps": steps}, share)]
     phases += [({**module, "pretrain_steps": 0, "adversarial": adversarial}, 1 - share)]
     return [(settings, part) for settings, part in phases if part]
+
+
+def at_once(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of a configuration in which all terms of the loss count from the first step on."""
+    config = copy.deepcopy(config)
+    for terms in (config["loss"], config["module"].get("pretrain_loss") or {}):
+        for term in terms.values():
+            term.update(start=0, ramp=0)
+    return config
 
 
 def measure_pace(
@@ -96,11 +109,15 @@ def measure_pace(
 def _rate(
     config: dict[str, Any], *, batch: dict[str, Any], device: torch.device, accelerator: str, precision: str
 ) -> float:
-    """Return how many batches a second a new module is trained with."""
+    """Return how many batches a second a new module is trained with, all terms of whose loss count at once."""
+    steps = {**config["trainer"], "devices": 1, "num_nodes": 1, "strategy": "auto", "max_steps": _ENDLESS}
+    config = at_once({**config, "trainer": steps})
+    if config["module"].get("pretrain_steps"):
+        config["module"]["pretrain_steps"] = _ENDLESS
     module = build_module(config, network=build_network(config["model"]), precision=precision)
     stopwatch = _Stopwatch(device)
     trainer = build_trainer(
-        {**config, "trainer": {**config["trainer"], "devices": 1, "num_nodes": 1, "strategy": "auto"}},
+        config,
         module=module,
         accelerator=accelerator,
         precision=precision,
@@ -111,6 +128,9 @@ def _rate(
     )
     with silenced():
         trainer.fit(module, train_dataloaders=DataLoader(RepeatedBatch(batch), batch_size=None))
+    # The next phase finds the device as this one did.
+    del module, trainer
+    gc.collect()
     return stopwatch.rate
 
 

@@ -16,8 +16,10 @@ from sr_lightning.refusal import Refusal, nearest
 from sr_lightning.weights.load import facts, listed, load, random_told, summary
 from sr_lightning.weights.match import Match, match
 from sr_lightning.weights.read import WeightsFile, read_weights
-from sr_lightning.yamls import conf_dir
+from sr_lightning.yamls import conf_dir, register_arithmetic
 
+# Yamls are read here without the command line.
+register_arithmetic()
 KEY = "model.pretrained"
 # Of a network's yaml, what is no argument of its constructor, or is said otherwise.
 _NO_SETTINGS = ("_target_", "spec", "scale", *PRETRAINED_KEYS)
@@ -132,7 +134,7 @@ def pretrained_network(model: Node, *, name: str) -> Pretrained:
     assumed = {key: value for key, value in _assumed(seen, model).items() if key not in typed} if strict else {}
     if model["scale"] not in settings.get("scales", [model["scale"]]):
         raise Refusal(f"{KEY}: {_of_scale(file, settings['scales'], model)}")
-    model = {**model, **settings, **assumed}
+    model = _with(model, {**settings, **assumed}, name=name)
     network = build_network(model)
     found = _match(network, file)
     if strict and not found.complete:
@@ -143,6 +145,17 @@ def pretrained_network(model: Node, *, name: str) -> Pretrained:
     _load_something(network, found)
     try_network(network, model)
     return Pretrained(network=network, found=found, settings=settings, assumed=assumed, model=model)
+
+
+def _with(model: Node, told: Mapping[str, Any], *, name: str) -> dict[str, Any]:
+    """Return a configuration with a file's arguments; what its yaml computes from them, such as `min_size`, anew."""
+    changed = {**model, **told}
+    own = _yaml(name) if told and (_YAMLS / f"{name}.yaml").is_file() else {}
+    # A yaml of the user's own may have the name of one of ours.
+    if own.get("_target_") == model["_target_"]:
+        spec = _resolved({**changed, "spec": own["spec"]})["spec"]
+        changed["spec"] = {**(model.get("spec") or {}), **spec}
+    return changed
 
 
 def differing(found: Match, model: Node) -> dict[str, Any]:
@@ -353,13 +366,17 @@ def model_of(name: str, *, scale: int) -> dict[str, Any]:
     names = sorted(path.stem for path in _YAMLS.glob("*.yaml"))
     if name not in names:
         raise Refusal(f"model: expected one of {', '.join(names)}, got '{name}'{nearest(name, names)}")
-    own = {key: value for key, value in _yaml(name).items() if key != "defaults"}
-    tree = OmegaConf.to_container(
-        OmegaConf.create({"scale": scale, "data": {"scales": None}, "model": own}), resolve=True
-    )
+    model = {key: value for key, value in _yaml(name).items() if key != "defaults"}
+    return _resolved(model, scale=scale)
+
+
+def _resolved(model: Node, *, scale: int | None = None) -> dict[str, Any]:
+    """Return the content of a model's yaml with what it takes from the rest of a configuration."""
+    whole = {"scale": model["scale"] if scale is None else scale, "data": {"scales": None}, "model": dict(model)}
+    tree = OmegaConf.to_container(OmegaConf.create(whole), resolve=True)
     assert isinstance(tree, dict)
-    model: dict[str, Any] = tree["model"]
-    return model
+    resolved: dict[str, Any] = tree["model"]
+    return resolved
 
 
 def _yaml(name: str) -> dict[str, Any]:

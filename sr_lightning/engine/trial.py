@@ -11,8 +11,8 @@ from sr_lightning.extras import KNOWN_CODE
 from sr_lightning.networks.luma import Network
 from sr_lightning.refusal import Refusal
 
-# Sides of the image in pixels, at least.
-_SIDE = 8
+# Sides of the image in pixels, at least; what takes the larger alone is a network too.
+_SIDES = (8, 64)
 
 
 def try_network(network: nn.Module, model: Node) -> None:
@@ -30,25 +30,38 @@ def try_network(network: nn.Module, model: Node) -> None:
     spec = model.get("spec") or {}
     if not model["_target_"].startswith(KNOWN_CODE) or "min_size" not in spec:
         return
-    name, scale = model["_target_"].rpartition(".")[2], model["scale"]
     multiple = spec.get("multiple", 1)
-    side = -(-max(_SIDE, spec["min_size"]) // multiple) * multiple
+    sides = [-(-max(side, spec["min_size"]) // multiple) * multiple for side in _SIDES]
     # A copy: some remember what they were evaluated with.
     copied = cast(Network, deepcopy(network).eval())
-    lr = torch.linspace(0, 1, copied.channels * side * side).view(1, copied.channels, side, side)
     try:
-        with torch.no_grad():
-            sr = copied(lr)
-    except Exception as error:  # of whatever kind a library's network runs into
-        raise Refusal(f"model: {name} of these arguments cannot take an image: {reason_of(error)}") from error
-    wanted = (scale * side, scale * side)
-    if sr.shape[1] != copied.channels or sr.shape[-2:] != wanted:
-        raise Refusal(
-            f"model: {name} of these arguments makes {_size(*sr.shape[1:])} of {_size(copied.channels, side, side)} at "
-            f"scale={scale}, expected {_size(copied.channels, *wanted)}."
+        _try(copied, scale=model["scale"], side=sides[0])
+    except Exception:  # of whatever kind a library's network runs into
+        name = f"model: {model['_target_'].rpartition('.')[2]} of these arguments"
+        try:
+            _try(copied, scale=model["scale"], side=sides[1])
+        except _UnfitError as unfit:
+            raise Refusal(f"{name} {unfit}") from unfit
+        except Exception as error:
+            channels = _size(copied.channels, sides[1], sides[1])
+            raise Refusal(f"{name} cannot take an image of {channels}: {reason_of(error)}") from error
+
+
+class _UnfitError(Exception):
+    """What a network gives is no SR of the image."""
+
+
+def _try(network: Network, *, scale: int, side: int) -> None:
+    lr = torch.linspace(0, 1, network.channels * side * side).view(1, network.channels, side, side)
+    with torch.no_grad():
+        sr = network(lr)
+    wanted = (network.channels, scale * side, scale * side)
+    if sr.shape[1:] != wanted:
+        raise _UnfitError(
+            f"makes {_size(*sr.shape[1:])} of {_size(*lr.shape[1:])} at scale={scale}, expected {_size(*wanted)}."
         )
     if not sr.isfinite().all():
-        raise Refusal(f"model: {name} of these arguments gives NaN or infinity for an image.")
+        raise _UnfitError("gives NaN or infinity for an image.")
 
 
 def _size(channels: int, height: int, width: int) -> str:

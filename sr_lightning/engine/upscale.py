@@ -52,8 +52,9 @@ def upscaler_of(config: dict[str, Any]) -> Upscaler:
     """
     how = {"device": config["device"], "self_ensemble": config["self_ensemble"]}
     if not config["checkpoint"]:
-        upscaler, lines = upscaler_by(config["model"], name=config["names"]["model"], **how)
-        announce.pretrained(lines)
+        upscaler, began = upscaler_by(config["model"], name=config["names"]["model"], **how)
+        if began:
+            announce.pretrained(began.lines())
         return upscaler
     upscaler = load(expand(config["checkpoint"]), **how)
     if config["scale"] not in (None, upscaler.scale):

@@ -1,5 +1,6 @@
 """A trained network as a function of an image."""
 
+import warnings
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -12,12 +13,13 @@ from sr_lightning.data.scan import mode_problem
 from sr_lightning.engine.build import Node, build_network
 from sr_lightning.engine.checkpoint import load_network
 from sr_lightning.engine.precision import resolve_device
-from sr_lightning.engine.pretrained import model_of, pretrained_network
+from sr_lightning.engine.pretrained import Pretrained, model_of, pretrained_network
 from sr_lightning.functional.quantize import from_uint8, to_uint8
 from sr_lightning.functional.resize import imresize
 from sr_lightning.networks.luma import Network, forward_rgb
 from sr_lightning.networks.self_ensemble import self_ensembled
 from sr_lightning.refusal import Refusal
+from sr_lightning.yamls import check_scale
 
 ImageLike = TypeVar("ImageLike", Image.Image, np.ndarray, Tensor)
 
@@ -135,19 +137,33 @@ def load(
 
     Raises:
         Refusal: no such file or model, or they do not fit; `model` without `scale`, or the other way round.
+
+    Warns:
+        UserWarning: what the file does not tell and is assumed, or what may be wrong with it.
     """
     if model is None and scale is None:
         network = load_network(Path(path).expanduser()).network
         return Upscaler(network, device=resolve_device(device), self_ensemble=self_ensemble)
     if model is None or scale is None:
         raise Refusal(f"load: expected model and scale for weights of another program, got {model} and {scale}.")
-    node = {**model_of(model, scale=scale), "pretrained": str(path), "pretrained_strict": True}
-    return upscaler_by(node, name=model, device=device, self_ensemble=self_ensemble)[0]
+    if not isinstance(scale, int):
+        raise Refusal(f"load: expected a whole number as scale, got {scale!r}.")
+    node = model_of(model, scale=scale)
+    check_scale(model, node["spec"], scale)
+    upscaler, began = upscaler_by(
+        {**node, "pretrained": str(path), "pretrained_strict": True},
+        name=model,
+        device=device,
+        self_ensemble=self_ensemble,
+    )
+    for note in began.notes() if began else ():
+        warnings.warn(note, stacklevel=3)
+    return upscaler
 
 
 def upscaler_by(
     model: Node, *, name: str, device: str = "auto", self_ensemble: bool = False
-) -> tuple[Upscaler, list[str]]:
+) -> tuple[Upscaler, Pretrained | None]:
     """Return a network with the weights that its configuration names as a function of an image.
 
     Args:
@@ -158,12 +174,12 @@ def upscaler_by(
         self_ensemble: as in `load`.
 
     Returns:
-        The function, and what a person is told of the weights.
+        The function, and what of the file went where; None without one.
     """
     began = pretrained_network(model, name=name) if model["pretrained"] else None
     network = began.network if began else build_network(model)
     upscaler = Upscaler(network, device=resolve_device(device), self_ensemble=self_ensemble)
-    return upscaler, began.lines() if began else []
+    return upscaler, began
 
 
 def _band(band: Image.Image) -> Tensor:

@@ -38,8 +38,8 @@ class GANModule(SuperResolution):
         pretrain_lr: its learning rate.
         pretrain_schedule: its schedule.
         adversarial: the adversarial loss.
-        adversarial_weight: its weight against the content loss, in steps of the second phase; before its start only
-            the discriminator learns.
+        adversarial_weight: its weight against the content loss, in steps of the second phase; before its start the
+            discriminator learns, and the generator does not hear it.
         penalty: on the discriminator's gradient.
         settings: what `SuperResolution` takes.
     """

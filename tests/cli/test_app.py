@@ -87,10 +87,24 @@ def test_ctrl_c_before_a_task_has_begun_ends_in_a_line(monkeypatch, capsys, tmp_
     assert capsys.readouterr().err == "interrupted\n"
 
 
-@pytest.mark.parametrize("arguments", [("models", "model=srcnn"), ("export", "checkpoint=a", "model=srcnn")])
-def test_a_group_that_a_command_has_not_is_an_unknown_key(command, arguments):
-    expected = f"unknown key 'model': {arguments[0]} has no model to choose."
-    assert command(*arguments).error == expected
+@pytest.mark.parametrize(
+    ("name", "text", "group"),
+    [
+        ("models", "model=srcnn", "model"),
+        ("export", "model=srcnn", "model"),
+        ("evaluate", "experiment=imdn", "experiment"),
+        ("upscale", "module/discriminator=patch", "module"),
+    ],
+)
+def test_a_group_that_a_command_has_not_is_an_unknown_key(command, name, text, group):
+    assert command(name, text).error == f"unknown key '{group}': {name} has no {group} to choose."
+
+
+def test_a_group_of_ones_own_is_added(command, tmp_path):
+    (tmp_path / "conf" / "mine").mkdir(parents=True)
+    (tmp_path / "conf" / "mine" / "a.yaml").write_text("x: 1\n")
+    answer = command("train", f"--config-dir={tmp_path}/conf", "mine=a")
+    assert answer.error == "unknown key 'mine': train has no mine to choose; a group of your own is added by +mine=a."
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ REFUSED = [
     ("scheduler.unit=step", "scheduler.unit: expected one of steps, epochs", "mean 'steps'?"),
     ("optimizer.lr=nan", "optimizer.lr: expected a number, got nan"),
     # Sizes of networks; of other numbers zero is one.
-    ("model.depth=0", "model.depth: expected 1 or more, got 0"),
+    ("model.depth=-1", "model.depth: expected 0 or more, got -1"),
     # what is no key=value
     ("srgan", "cannot read 'srgan': expected key=value"),
     ("model=", "model: expected one of"),

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,11 @@ def test_a_missing_extra_is_named_before_anything_starts(
 def test_a_cell_on_several_machines_is_refused(refusal: Callable[..., str]):
     line = refusal("-m", "seed=1,2", "sweep.estimate=false", "hydra/launcher=submitit_slurm", "trainer.num_nodes=2")
     assert "trains each cell on one machine: expected trainer.num_nodes=1, got 2" in line
+
+
+def test_a_run_that_is_no_sweep_needs_no_slurm(command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(launchers, "which", lambda name: None)
+    assert not command("train", "hydra/launcher=submitit_slurm").error
 
 
 def test_slurm_is_looked_for_before_anything_starts(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch):

@@ -32,16 +32,15 @@ FOLDER = "data=folder"
         ),
         (("model=srgan", "data.hr_patch=16"), "data.hr_patch=20 fits"),
         (
-            ("model=srgan", "module.adversarial.weight=0"),
-            "module.adversarial.weight=0 leaves the discriminator unheard; train the generator alone with",
-        ),
-        (
             ("model=srgan", "module.discriminator.patch=128"),
             "module.discriminator.patch: this discriminator judges whole patches, which have 96 HR pixels, got 128;",
         ),
         (("model=srgan", "module.discriminator.width=0"), "module.discriminator.width: expected 1 or more, got 0"),
-        (("model=drct", "model.window_size=0"), "model.window_size: expected 1 or more, got 0"),
-        (("model=drct", "model.depths=[6,0]"), "model.depths: expected 1 or more, got [6, 0]"),
+        (
+            ("model=drct", "model.window_size=0"),
+            "model=drct: these arguments make windows of 0 pixels, expected",
+        ),
+        (("model=drct", "model.depths=[6,-1]"), "model.depths: expected 0 or more, got [6, -1]"),
         (("scale=4", "model.scale=2"), "model.scale follows scale, got 2 at scale=4; say scale=2."),
         (("model=srgan", "data.lr_patch=4"), "data.lr_patch: the discriminator at x4 takes a side from 5 on, got 4"),
         (
@@ -262,6 +261,14 @@ def test_several_scales_need_a_network_for_them(refusal, command, tmp_path):
     assert not command("train", *several, "scale=2").error
     assert "expected scale=4, which validation scores, among them" in refusal(*several, "scale=4")
     assert "expected data.lr_patch" in refusal(*several[:3], "data.hr_patch=48", "scale=2")
+
+
+def test_a_discriminator_of_ones_own_may_have_patches_of_its_own(command, tmp_path):
+    folder = tmp_path / "conf" / "module" / "discriminator"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("_target_: mine.PatchGAN\npatch: 70\n")
+    answer = command("train", f"--config-dir={tmp_path}/conf", "model=srgan", "module/discriminator=mine")
+    assert answer.tree["module"]["discriminator"]["patch"] == 70
 
 
 def test_images_of_other_bands(refusal, command, tmp_path):

@@ -1,5 +1,8 @@
 """`upscale`: which file becomes which, and what is refused before the first is read."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -143,7 +146,9 @@ def test_published_weights_go_as_they_are(monkeypatch, capsys, tmp_path, tree):
     with torch.inference_mode():
         expected = network(torch.from_numpy(lr).permute(2, 0, 1)[None] / 255).clamp(0, 1)[0].permute(1, 2, 0)
     assert np.abs(sr / 255 - expected.numpy()).max() < 0.51 / 255
-    assert (sr_lightning.load("theirs.pth", model="imdn", scale=2, device="cpu")(lr) == sr).all()
+    with pytest.warns(UserWarning, match=r"the file has model\.width=16 model\.depth=2"):
+        upscaler = sr_lightning.load("theirs.pth", model="imdn", scale=2, device="cpu")
+    assert (upscaler(lr) == sr).all()
 
     assert run(monkeypatch, *of_file, "scale=4", "input=in put/a.png", "output=other.png") == 1
     assert "theirs.pth holds weights for x2, got scale=4; say scale=2." in capsys.readouterr().err
@@ -151,6 +156,8 @@ def test_published_weights_go_as_they_are(monkeypatch, capsys, tmp_path, tree):
         ({"model": "imdn"}, "expected model and scale for weights of another program, got imdn and None"),
         ({"model": "imnd", "scale": 2}, "got 'imnd'; did you mean 'imdn'?"),
         ({}, "is not a checkpoint of sr_lightning"),
+        ({"model": "imdn", "scale": 8}, "model=imdn supports scale 2, 3, 4, got scale=8."),
+        ({"model": "imdn", "scale": "2"}, "expected a whole number as scale, got '2'"),
     ):
         with pytest.raises(Refusal) as refused:
             sr_lightning.load("theirs.pth", **given)
@@ -171,3 +178,13 @@ def test_a_checkpoint_is_not_for_another_scale(monkeypatch, capsys, tree):
     torch.save({"state_dict": state, "sr_lightning": {**describe(config), "step": 0}}, "c.ckpt")
     assert run(monkeypatch, "checkpoint=c.ckpt", "scale=2", "input=in put", "output=out") == 1
     assert "scale: the checkpoint was trained for x3, got scale=2." in capsys.readouterr().err
+
+
+def test_every_networks_yaml_is_read_without_the_command_line():
+    """In a fresh interpreter: what yamls compute is registered by whoever reads them."""
+    code = (
+        "import sys; from sr_lightning.engine.pretrained import model_of; from sr_lightning.yamls import conf_dir\n"
+        "for path in (conf_dir() / 'model').glob('*.yaml'): assert model_of(path.stem, scale=2)['scale'] == 2\n"
+        "assert 'sr_lightning.cli.compose' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

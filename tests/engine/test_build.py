@@ -41,6 +41,27 @@ def test_what_an_optimiser_refuses_is_refused_when_it_is_configured():
         build.build_optimizer(node, precision="32-true", key="module.discriminator_optimizer")
 
 
+class WantsAMatrix(torch.optim.SGD):
+    """An optimiser of somebody else's, which looks at the parameters."""
+
+    def __init__(self, params, lr: float = 0.1) -> None:
+        params = list(params)
+        if all(parameter.ndim < 4 for parameter in params):
+            raise AssertionError
+        super().__init__(params, lr)
+
+
+def test_optimisers_of_others_are_left_to_their_network():
+    node = {"_target_": f"{__name__}.WantsAMatrix", "lr": 0.1}
+    make = build.build_optimizer(node, precision="32-true")
+    assert make([nn.Parameter(torch.zeros(1, 1, 3, 3))]).defaults["lr"] == 0.1
+
+
+def test_fused_kernels_give_way_to_another_kind():
+    node = {"_target_": "torch.optim.Adam", "lr": 0.1, "foreach": True}
+    assert "fused" not in build.build_optimizer(node, precision="32-true").keywords
+
+
 @pytest.mark.parametrize(
     "target", ["os.system", "builtins.print", "subprocess.Popen", "a_trap.Trap", "torch.load", "collections.Counter"]
 )

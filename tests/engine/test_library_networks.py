@@ -156,7 +156,7 @@ def foreign(path, model: str, *overrides: str) -> None:
 # Settings that no shape tells, or that a shape tells but for what is rounded away.
 UNTOLD = {
     "hat": ("model.drop_path_rate=0.2", "model.conv_scale=0.05", "model.mlp_ratio=1.71", "model.overlap_ratio=0.3"),
-    "dat": ("model.drop_path_rate=0.2", "model.expansion_factor=1.71"),
+    "dat": ("model.drop_path_rate=0.2", "model.expansion_factor=1.7"),
     "drct": ("model.drop_path_rate=0.2", "model.mlp_ratio=1.71"),
     "swin2sr": ("model.drop_path_rate=0.2", "model.mlp_ratio=1.71"),
     "span": ("model.img_range=1.0",),

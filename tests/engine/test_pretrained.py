@@ -361,6 +361,16 @@ def test_what_neither_the_file_nor_its_family_tells_is_said_to_stand(write):
     assert told[1:] == ["not in the file: model.img_range=255.0 stands"]
 
 
+def test_what_the_yaml_computes_from_an_argument_follows_the_file(write):
+    sizes = ("model.window_size=16", "model.embed_dim=12", "model.depths=[1]", "model.num_heads=[2]", "scale=2")
+    path, theirs = write("model=swin2sr", *sizes, layout="spandrel")
+    found = evaluated(path, "model=swin2sr", "scale=2")
+    assert found.model["spec"]["min_size"] == node_of("model=swin2sr", *sizes)["spec"]["min_size"]
+    lr = torch.rand(1, 3, 20, 17)
+    with torch.no_grad():
+        assert torch.equal(found.network.eval()(lr), theirs.eval()(lr))
+
+
 def test_a_stage_by_two_is_no_swinir_by_three(write):
     sizes = ("model.width=8", "model.heads=2", "model.groups=1", "model.depth=2", "model.upsampler=nearest+conv")
     path, theirs = write("model=swinir", *sizes, "scale=2", layout="SwinIR")

@@ -32,13 +32,13 @@ def test_every_network_passes_and_stays_as_it_is(model):
 NOT_TOGETHER = [
     (
         ("model=swin2sr", "model.upsampler=foo"),
-        "Swin2SR of these arguments makes 3x8x8 of 3x8x8 at scale=4, expected 3x",
+        "Swin2SR of these arguments makes 3x64x64 of 3x64x64 at scale=4, expected 3x256",
     ),
-    (("model=dat", "model.upsampler=nearest+conv"), "DAT of these arguments makes 3x8x8 of 3x8x8"),
-    (("model=safmn", "model.dim=30"), "SAFMN of these arguments cannot take an image: Given groups=7"),
+    (("model=dat", "model.upsampler=nearest+conv"), "DAT of these arguments makes 3x64x64 of 3x64x64"),
+    (("model=safmn", "model.dim=30"), "SAFMN of these arguments cannot take an image of 3x64x64: Given groups=7"),
     (("model=dat", "model.split_size=[8]"), "DAT cannot be made of these arguments: list index out of range"),
     (("model=omnisr", "model.num_feat=30"), "OmniSR cannot be made of these arguments: dimension should be divisible"),
-    (("model=srcnn", "model.mapping_kernel=4"), "SRCNN of these arguments makes 1x33x33 of 1x8x8 at scale=4"),
+    (("model=srcnn", "model.mapping_kernel=4"), "SRCNN of these arguments makes 1x257x257 of 1x64x64 at scale=4"),
     (("model=srcnn", "model.std=0"), "SRCNN of these arguments gives NaN or infinity for an image."),
 ]
 
@@ -48,6 +48,12 @@ def test_what_does_not_go_together_is_refused(overrides, expected):
     with pytest.raises(Refusal) as refusal:
         tried(*overrides, "scale=4")
     assert str(refusal.value).startswith(f"model: {expected}")
+
+
+@pytest.mark.parametrize("overrides", [("model=omnisr", "model.window_size=4"), ("model=vdsr", "model.depth=2")])
+def test_what_takes_images_is_a_network(overrides):
+    """OmniSR of another window cannot take the smallest images that its yaml names; larger ones it can."""
+    tried(*overrides, "scale=2")
 
 
 class OfOthers(nn.Module):

@@ -115,7 +115,11 @@ def test_a_job_of_an_earlier_start_is_waited_for_rather_than_submitted_again(
 ):  # fmt: skip
     if not known:
         (slurm / "lag").touch()
-    first = subprocess.Popen([sys.executable, "-c", FIRST], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    first = subprocess.Popen(
+        [sys.executable, "-c", FIRST], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        # What is started in the background of a script inherits that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
     while not list(tmp_path.glob("runs/**/attempts")):
         assert first.poll() is None
         time.sleep(0.05)
