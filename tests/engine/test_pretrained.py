@@ -168,8 +168,7 @@ def test_a_file_of_another_network_is_refused_by_its_name(write, given):
 def test_the_network_of_a_file_is_named_with_what_there_is_to_type(write, theirs, layout, given, told):
     path, _ = write(*theirs, "scale=4", layout=layout)
     expected = f"model.pretrained: theirs.pth does not fit model={given}; it fits model={told}."
-    for call in (start, evaluated):
-        assert refusal(call, path, f"model={given}", "scale=4") == expected
+    assert refusal(evaluated, path, f"model={given}", "scale=4") == expected
 
 
 def test_a_file_of_no_known_network_is_refused_by_what_it_holds(tmp_path):
