@@ -446,7 +446,8 @@ def _check_type(path: str, value: Any, example: Any) -> None:
         names = {int: "an integer", float: "a number", str: "a text", list: "a list", bool: "true or false"}
         wanted = [names.get(kind, "several keys") for kind in allowed if not (kind is int and float in allowed)]
         raise Refusal(f"{path}: expected {' or '.join(wanted)}, got {'null' if value is None else repr(value)}.")
-    if isinstance(value, float) and math.isnan(value):
+    # Terms of a loss are held against more, by `_check_term`.
+    if isinstance(value, float) and math.isnan(value) and not (path.startswith(LOSSES) and path.endswith(".weight")):
         raise Refusal(f"{path}: expected a number, got {value}.")
     if isinstance(value, list) and isinstance(example, list) and example:
         for index, entry in enumerate(value):

@@ -1,5 +1,6 @@
 """EDSR (Lim et al. 2017, "Enhanced Deep Residual Networks for Single Image ...", arXiv 1707.02921)."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -73,6 +74,19 @@ def _assumed(tensors: Tensors, *, head: str) -> dict[str, Any]:
     return {"residual_scale": known[width]} if width in known else {}
 
 
+_BASICSR = Layout(
+    "BasicSR",
+    rename=(
+        (r"head\.(\w+)", r"conv_first.\1"),
+        (r"body\.\d+\.(weight|bias)", r"conv_after_body.\1"),
+        (r"tail\.(\w+)", r"conv_last.\1"),
+    ),
+    settings=partial(_settings, head="conv_first.weight", block=r"body\.(\d+)\.conv1\.weight"),
+    assumed=partial(_assumed, head="conv_first.weight"),
+    untold=("residual_scale",),
+)
+
+
 class EDSR(nn.Module):
     """Residual blocks without batch normalisation, one long skip, sub-pixel upsampling.
 
@@ -110,29 +124,15 @@ class EDSR(nn.Module):
             make_constants=mean_shifts,
             convert=partial(on_255, tail="tail.1"),
         ),
-        Layout(
-            "BasicSR",
-            rename=(
-                (r"head\.(\w+)", r"conv_first.\1"),
-                (r"body\.\d+\.(weight|bias)", r"conv_after_body.\1"),
-                (r"tail\.(\w+)", r"conv_last.\1"),
-            ),
-            settings=partial(_settings, head="conv_first.weight", block=r"body\.(\d+)\.conv1\.weight"),
-            assumed=partial(_assumed, head="conv_first.weight"),
-            untold=("residual_scale",),
-        ),
+        _BASICSR,
         # BasicSR's names but for the upsampling, and on 0..1.
-        Layout(
-            "mmagic",
+        replace(
+            _BASICSR,
+            name="mmagic",
             rename=(
-                (r"head\.(\w+)", r"conv_first.\1"),
-                (r"body\.\d+\.(weight|bias)", r"conv_after_body.\1"),
+                *_BASICSR.rename,
                 *((rf"upsample\.{2 * stage}\.(\w+)", rf"upsample.{stage}.upsample_conv.\1") for stage in range(3)),
-                (r"tail\.(\w+)", r"conv_last.\1"),
             ),
-            settings=partial(_settings, head="conv_first.weight", block=r"body\.(\d+)\.conv1\.weight"),
-            assumed=partial(_assumed, head="conv_first.weight"),
-            untold=("residual_scale",),
             convert=partial(by_range, head="conv_first", tail="conv_last", factor=255),
             only_read=True,
         ),

@@ -140,6 +140,7 @@ def test_perfect_images_leave_valid_json(monkeypatch, tmp_path, root):
         (("model=bicubic", "scale=4", "degradation.kind=pil"), "degradation=resize has it"),
         (("model=bicubic", "scale=4", "protocol=y"), "protocol: expected one of rgb_to_y"),
         (("model=bicubic", "scale=4", "device=gpu"), "device: expected one of auto, cpu, cuda, mps"),
+        (("images=.",), "scale: expected a number, got nothing; say scale=4 (images do not know their own)."),
         (("images=nowhere", "scale=4"), "images: expected a folder, got nowhere"),
         (("model=bicubic", "scale=4", "output=."), "output: expected a file"),
         (("model=bicubic", "scale=4", "save=file"), "save: expected a folder"),

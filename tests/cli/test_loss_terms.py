@@ -76,7 +76,7 @@ def test_presets():
     ("arguments", "expected"),
     [
         (("loss.l1.weight=-1",), "loss.l1.weight: expected a number, zero or more, got -1."),
-        (("loss.l1.weight=nan",), "loss.l1.weight: expected a number, got nan."),
+        (("loss.l1.weight=nan",), "loss.l1.weight: expected a number, zero or more, got nan."),
         (("loss.l1.weight=inf",), "loss.l1.weight: expected a number, zero or more, got inf."),
         (("loss.l1.weight=much",), "loss.l1.weight: expected a number, got 'much'."),
         (("loss.l1.start=-5",), "loss.l1.start: expected a number of steps, zero or more, got -5."),

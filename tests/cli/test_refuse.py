@@ -42,6 +42,9 @@ FOLDER = "data=folder"
         ),
         (("model=drct", "model.depths=[6,-1]"), "model.depths: expected 0 or more, got [6, -1]"),
         (("scale=4", "model.scale=2"), "model.scale follows scale, got 2 at scale=4; say scale=2."),
+        (("scheduler=multistep", "scheduler.gamma=-1"), "scheduler.gamma: expected a positive number, got -1"),
+        (("scheduler=cosine", "scheduler.length=0"), "scheduler.length: expected a positive number, got 0"),
+        (("scheduler=cosine", "scheduler.floor=-1"), "scheduler.floor: expected zero or more, got -1"),
         (("model=srgan", "data.lr_patch=4"), "data.lr_patch: the discriminator at x4 takes a side from 5 on, got 4"),
         (
             ("data.hr_patch=96", "data.lr_patch=24"),
